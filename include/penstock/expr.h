@@ -1,0 +1,72 @@
+// expr: conditions, the Common Expression Language (CEL) without protobuf types.
+//
+// A condition is compiled once (parsed, names resolved to slots, types checked,
+// constants folded) and evaluated by any thread over an array of slots. Its cost is
+// bounded by fuel, its memory by the caller's arena. A field that the event does
+// not have is VALUE_ABSENT and behaves like a quiet error: `absent == "x"` is
+// absent, `false && absent` is false, `!absent` is absent. So a condition over a
+// missing field does not hold, and neither does its negation: missing is not false.
+//
+// Language: https://github.com/google/cel-spec/blob/master/doc/langdef.md
+#ifndef PENSTOCK_EXPR_H
+#define PENSTOCK_EXPR_H
+
+#include "penstock/value.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EXPR_SOURCE_MAX_BYTES 65536
+#define EXPR_DEPTH_MAX 128
+#define EXPR_FUEL_DEFAULT 100000 // node visits and loop turns of one evaluation
+
+struct expr; // compiled, immutable; any thread
+
+// What a name means where a condition stands. Given a chain of a name and the constant selections behind it
+// (`raw.target[0].alternateId` -> {raw, target, 0, alternateId}), `resolve` says how many steps it takes (at least 1)
+// and which slot holds them; steps it does not take are selected from that slot's value at evaluation.
+// 0: no such name; `why` then says so, best with the nearest name ("event has no field 'subjet'; did you mean 'subject'?").
+// A constant gives slot -1 and `constant`, whose memory outlives the expression.
+struct expr_ref {
+    int slot;
+    enum value_type type; // VALUE_ANY when only the event knows
+    struct value constant;
+};
+struct expr_env {
+    void *ctx;
+    size_t (*resolve)(void *ctx, struct path chain, struct expr_ref *out, struct buf *why);
+};
+
+struct expr_error {
+    size_t offset; // into the source text, in bytes
+    unsigned line, column; // from 1; column in characters
+    char text[400]; // what is wrong and what would mend it, one line, no position
+};
+
+// Compiles `source`; NULL and *error when it is wrong. The result owns all its memory. `env` is not kept.
+struct expr *expr_compile(struct str source, const struct expr_env *env, struct expr_error *error);
+void expr_free(struct expr *expr);
+enum value_type expr_type(const struct expr *expr); // static type of the result, VALUE_ANY if unknown
+struct str expr_source(const struct expr *expr);
+bool expr_is_constant(const struct expr *expr, struct value *out); // no slot is read: the value
+// If the expression is nothing but one slot: its number, else -1 (so that callers can copy it).
+int expr_only_slot(const struct expr *expr);
+// Slots the expression reads, ascending; returns how many there are, writes at most `max`.
+size_t expr_slots(const struct expr *expr, int *slots, size_t max);
+
+// Evaluates over `slots`. Temporary values come from `scratch` and live as long as it. VALUE_ABSENT when it hangs on a
+// field that is not there, VALUE_ERROR on a real error (overflow, division by zero, no such overload, fuel, memory).
+struct value expr_eval(const struct expr *expr, const struct value *slots, struct arena *scratch, uint64_t fuel);
+
+enum expr_truth { EXPR_FALSE, EXPR_TRUE, EXPR_ABSENT, EXPR_FAILED };
+// The same for a condition; a result that is not a bool is EXPR_FAILED.
+enum expr_truth expr_holds(const struct expr *expr, const struct value *slots, struct arena *scratch);
+
+// The caret picture for people: source line, caret under the column. Appends lines ending in '\n'.
+void expr_show_error(struct buf *out, struct str source, const struct expr_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,100 @@
+// gate: evidence, verdict, dedup, limit, hold: the exact, stateful stage.
+//
+// A pure function of its records: gate_step(gate, record) decides from the records
+// it has been given and nothing else: no clock, no allocation, no random number, no
+// I/O. Time is what the log's records say. So it can be stopped, restored, replayed
+// and explained, always with the same outputs. One gate is one partition; one thread
+// at a time.
+#ifndef PENSTOCK_GATE_H
+#define PENSTOCK_GATE_H
+
+#include "penstock/policy.h"
+
+// What the gate may remember. At each bound: dedup and evidence keys: the one that would expire first is forgotten and
+// counted; buckets: a limit without room for another key holds what comes; held signals: the least of all becomes an alert.
+struct gate_bounds {
+    size_t dedup_keys, evidence_keys, bucket_keys, seen_keys; // entries of 32 bytes
+    size_t held_max;       // signals
+    size_t held_max_bytes; // of their records
+};
+extern const struct gate_bounds gate_default_bounds;
+
+struct gate;
+size_t gate_memory_bytes(const struct gate_bounds *bounds);
+// `memory`: gate_memory_bytes of zeroed memory aligned to 64 that the caller owns and keeps until gate_close.
+struct gate *gate_open(const struct gate_bounds *bounds, void *memory);
+void gate_close(struct gate *gate); // lets go of its policy reference; the memory stays the caller's
+
+// One output for one consumer: what to send (borrowed for the call) and its place in that consumer's stream.
+struct emission {
+    const struct output *output;
+    uint64_t seq;          // from 1, without gaps, per consumer name, kept over restarts and policies
+    const struct consumer *consumer; // NULL: the dead letters
+    int64_t received_ms;   // the cause's broker timestamp, for latency; 0 none
+};
+typedef void gate_emit(void *ctx, const struct emission *emission);
+
+struct gate_record {
+    enum record_type type;
+    uint64_t seq; // in the log, ascending
+    int64_t time_ms;
+    struct str payload;
+};
+// One record of the log. `policy`: for RECORD_POLICY its compiled form (the gate takes a reference), else NULL.
+// False: the payload is damaged (counted; nothing was decided).
+bool gate_step(struct gate *gate, const struct gate_record *record, struct policy *policy, gate_emit *emit, void *ctx);
+// When the next timer is due, INT64_MAX: none. A tick at or after it makes the gate act.
+int64_t gate_next_timer_ms(const struct gate *gate);
+const struct policy *gate_policy(const struct gate *gate);
+uint64_t gate_applied_seq(const struct gate *gate); // last record it has taken
+
+// The verdicts: every hit of a candidate ends in exactly one of the first seven.
+// X(name, "help")
+#define GATE_COUNTS(X) \
+    X(below, "hits below the alert threshold") \
+    X(alerts, "hits that became alerts") \
+    X(signals, "hits that became signals") \
+    X(deduplicated, "repeats counted into their first") \
+    X(shadow_alerts, "alerts that shadow routes would have sent") \
+    X(shadow_signals, "signals that shadow routes would have sent") \
+    X(unknown_subject, "hits to be enforced that name no definite subject; alerts where above the threshold") \
+    X(candidates, "candidate records taken") \
+    X(hits, "routes' hits in candidates taken") \
+    X(redelivered, "candidate records that had been taken before") \
+    X(signal_units, "signals, one for each consumer they go to (an undivided one that waits counts once)") \
+    X(sent_units, "signal units sent on") \
+    X(held, "signal units ever held") \
+    X(released, "held units released") \
+    X(expired, "held units turned into alerts by their ttl") \
+    X(hold_full, "units turned into alerts because the hold was full") \
+    X(over_alerts, "units turned into alerts by a limit with over: alert") \
+    X(unrouted, "signals that no consumer accepts, turned into alerts") \
+    X(unowned, "alerts that went to the default owner") \
+    X(dead_letters, "dead letters taken") \
+    X(forgotten, "keys forgotten at a bound before their time") \
+    X(damaged, "records that could not be read")
+struct gate_counts {
+#define X(name, help) uint64_t name;
+    GATE_COUNTS(X)
+#undef X
+    uint64_t held_now; // units waiting
+};
+const struct gate_counts *gate_get_counts(const struct gate *gate);
+// Verdicts of one route (index in gate_policy): alerts, signals, deduplicated, below, shadow. Zeroed when a policy takes effect.
+struct route_counts {
+    uint64_t below, alerts, signals, deduplicated, shadow;
+};
+const struct route_counts *gate_get_route_counts(const struct gate *gate, size_t route);
+// Units waiting by limit (index in gate_policy->limits); n_limits: the kill switch.
+uint64_t gate_held_by_limit(const struct gate *gate, size_t limit);
+// Where source partitions stand: calls back for each known one. For recovery.
+void gate_each_position(const struct gate *gate, void (*each)(void *ctx, const struct position *position), void *ctx);
+// The last sequence number given to a consumer's stream, by name; "" for the dead letters. 0: none yet.
+uint64_t gate_consumer_seq(const struct gate *gate, struct str consumer);
+
+// State to bytes and back. Saving gives the same bytes for the same state. Loading wants a gate just opened and the policy
+// that was in force (its bundle's hash is in the bytes and is compared). False: *status says why; the gate must be thrown away.
+void gate_save(const struct gate *gate, struct buf *out);
+bool gate_load(struct gate *gate, struct str bytes, struct policy *policy, struct status *status);
+
+#endif
