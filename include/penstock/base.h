@@ -21,7 +21,12 @@ extern "C" {
 
 // A bug of ours: prints expression and place, then aborts. Never for foreign bytes.
 #define must(condition) ((condition) ? (void)0 : must_fail(#condition, __FILE__, __LINE__))
-_Noreturn void must_fail(const char *what, const char *file, int line);
+#ifdef __cplusplus
+[[noreturn]]
+#else
+_Noreturn
+#endif
+void must_fail(const char *what, const char *file, int line);
 
 // ---- str: a view of bytes; not NUL-terminated, owns nothing -----------------
 
@@ -101,7 +106,7 @@ const char *status_name(enum status_code code); // "invalid", "not_found", …
 // Sets code and text; always false, so that a function can `return status_fail(…)`. `status` may be NULL.
 bool status_fail(struct status *status, enum status_code code, const char *format, ...) PENSTOCK_PRINTF(3, 4);
 bool status_errno(struct status *status, int error, const char *format, ...) PENSTOCK_PRINTF(3, 4); // code from errno, text: "…: strerror"
-static inline void status_clear(struct status *status) { *status = (struct status){0}; }
+static inline void status_clear(struct status *status) { memset(status, 0, sizeof *status); }
 
 // ---- hashes (xxHash XXH3; unkeyed: the same on every machine) ----------------
 

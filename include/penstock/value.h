@@ -69,6 +69,7 @@ struct value_source {
     bool (*next)(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key, struct value *out);
 };
 
+#ifndef __cplusplus // compound literals of C
 static inline struct value value_absent(void) { return (struct value){.type = VALUE_ABSENT}; }
 static inline struct value value_bool(bool b) { return (struct value){.type = VALUE_BOOL, .boolean = b}; }
 static inline struct value value_int(int64_t n) { return (struct value){.type = VALUE_INT, .int64 = n}; }
@@ -77,6 +78,7 @@ static inline struct value value_double(double n) { return (struct value){.type 
 static inline struct value value_string(struct str s) { return (struct value){.type = VALUE_STRING, .string = s}; }
 static inline struct value value_error(const char *text) { return (struct value){.type = VALUE_ERROR, .string = str_of(text)}; }
 static inline struct value value_timestamp(int64_t seconds, int32_t nanos) { return (struct value){.type = VALUE_TIMESTAMP, .nanos = nanos, .seconds = seconds}; }
+#endif
 static inline bool value_is_string(const struct value *v) { return v->type == VALUE_STRING; }
 // Present in the sense of the maps: there, not null, not an empty string, list or map.
 bool value_is_present(const struct value *v);
