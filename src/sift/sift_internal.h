@@ -1,0 +1,20 @@
+// What the files of sift share: one event's slots and the memory of its step.
+#ifndef SIFT_INTERNAL_H
+#define SIFT_INTERNAL_H
+
+#include "penstock/sift.h"
+
+struct event_step {
+    const struct policy *policy;
+    const struct source_binding *source;
+    struct value *slots;
+    struct arena *scratch; // of this event
+    struct sift_counts *counts;
+};
+
+// map.c: raw slots -> event.* slots.
+void apply_map(const struct event_step *step);
+// match.c: slots -> hits, written to `writer`; says whether some route with a signal was hit. Returns the number of hits.
+size_t match_routes(const struct event_step *step, struct candidate_writer *writer, bool *wants_signal);
+
+#endif
