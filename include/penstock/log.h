@@ -7,8 +7,11 @@
 // and cuts it; damage before that is refused, never skipped. Nothing is dropped when
 // the disk is full: the append fails, what was appended before stays, try again.
 //
-// Threads: one appender (append, sync, free_before), any number of cursors, each
-// owned by one thread. The same room keeps the gate's log and each consumer's stream.
+// Threads: one appender (append, sync, free_before, begin_at), any number of cursors,
+// each owned by one thread. The same room keeps the gate's log and each consumer's
+// stream. Appended records gather in memory: up to 1 MiB before they are written to
+// the file, up to 16 MiB before an append syncs by itself. A cursor that wants them
+// before (not `durable_only`) writes them out when it reaches the end.
 #ifndef PENSTOCK_LOG_H
 #define PENSTOCK_LOG_H
 
@@ -21,7 +24,8 @@ struct journal_options {
     uint64_t segment_bytes;   // a new segment begins past this (default 64 MiB when 0)
     uint64_t max_bytes;       // of all segments; an append beyond fails with STATUS_FULL (default: no bound when 0)
     uint32_t max_record_bytes; // (default 16 MiB when 0)
-    bool exclusive;           // take the folder's lock (flock); STATUS_DENIED names the holder's pid
+    bool exclusive;           // take the folder's lock (flock); STATUS_DENIED names the holder's pid. Without it nothing keeps
+                              // two processes apart, and opening cuts what it takes for a torn end
 };
 
 struct journal_record {
@@ -40,7 +44,7 @@ struct journal_stats {
 
 // Opens or makes; recovers. NULL and *status: STATUS_CORRUPT names segment, offset and what to do; STATUS_DENIED, STATUS_IO….
 struct journal *journal_open(const struct journal_options *options, struct status *status);
-void journal_close(struct journal *journal); // syncs what it can; NULL is fine
+void journal_close(struct journal *journal); // syncs what it can; NULL is fine. Its cursors are closed before
 
 // Appends one record made of the parts' bytes in turn; *seq gets its number. Time is raised to the last record's if it is
 // behind. False: nothing of it is in the journal (STATUS_FULL, STATUS_IO; the journal stays usable, call again later).
@@ -48,7 +52,10 @@ bool journal_append(struct journal *journal, uint8_t type, int64_t time_ms, cons
 // All appended records are on the device afterwards. On a failed fsync the segment is not trusted again: its records that
 // were not durable are written to a new segment by this or the next call (never fsync the same descriptor twice after an error).
 bool journal_sync(struct journal *journal, struct status *status);
-// Lets go of whole segments in which every record is below `seq`. Unlinks last, oldest first.
+// Writes what was appended to the file, where a crash of the process leaves it; not durable yet. Any thread.
+bool journal_flush(struct journal *journal, struct status *status);
+// Lets go of whole segments in which every record is below `seq`. Unlinks last, oldest first. When every record is, a new
+// segment is made to keep the numbering: some syncs of file and folder, so not for every acknowledged record.
 bool journal_free_before(struct journal *journal, uint64_t seq, struct status *status);
 // When the last record goes and numbering must go on after it (an empty journal that begins at `seq`): for a restored state
 // whose journal was freed entirely. Only on an empty journal.
@@ -67,7 +74,7 @@ void journal_cursor_close(struct journal_cursor *cursor);
 enum journal_read journal_next(struct journal_cursor *cursor, struct journal_record *out, struct status *status);
 void journal_cursor_seek(struct journal_cursor *cursor, uint64_t seq);
 // Waits until a record at or after the cursor may be read, or the time is up. Any appender thread's append (durable_only:
-// sync) wakes it; so does journal_wake.
+// sync) wakes it; so does journal_wake, also one called since the last wait.
 void journal_wait(struct journal_cursor *cursor, int timeout_ms);
 void journal_wake(struct journal *journal);
 
