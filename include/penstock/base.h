@@ -50,6 +50,9 @@ bool str_to_double(struct str s, double *out); // whole text, finite
 // Which of `words` is nearest to `typo` (edit distance at most a third of it); {NULL,0} if none is near.
 struct str str_nearest(struct str typo, const struct str *words, size_t n);
 
+// Bytes of the UTF-8 character that `s` (not empty) begins with; 0: there is none (cut, over-long, a surrogate, …).
+size_t utf8_length(struct str s);
+
 // ---- memory: malloc that cannot fail (out of memory is a stop, not a status) --
 
 void *must_alloc(size_t bytes); // zeroed

@@ -39,40 +39,27 @@ static bool add(struct line *line, const char *bytes, size_t len) {
     return true;
 }
 
-// Length of the UTF-8 sequence at `s`, 0 if there is none: over-long forms, surrogates and the like.
-static size_t utf8_length(const unsigned char *s) {
-    if (s[0] < 0x80)
-        return 1;
-    size_t len = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 static void add_quoted(struct line *line, const char *text) {
     if (!add(line, "\"", 1))
         return;
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s && !line->cut) {
+    for (struct str s = str_of(text); s.len > 0 && !line->cut;) {
+        unsigned char c = (unsigned char)s.ptr[0];
         char escaped[8];
         size_t len = utf8_length(s);
         if (len == 0) {
             add(line, "\xef\xbf\xbd", 3);
             len = 1;
-        } else if (*s == '"' || *s == '\\') {
-            add(line, (char[]){'\\', (char)*s}, 2);
-        } else if (*s == '\n') {
+        } else if (c == '"' || c == '\\') {
+            add(line, (char[]){'\\', (char)c}, 2);
+        } else if (c == '\n') {
             add(line, "\\n", 2);
-        } else if (*s < 0x20 || *s == 0x7f) {
-            add(line, escaped, (size_t)snprintf(escaped, sizeof escaped, "\\u%04x", *s));
+        } else if (c < 0x20 || c == 0x7f) {
+            add(line, escaped, (size_t)snprintf(escaped, sizeof escaped, "\\u%04x", c));
         } else {
-            add(line, (const char *)s, len);
+            add(line, s.ptr, len);
         }
-        s += len;
+        s.ptr += len;
+        s.len -= len;
     }
     // The room for these was kept free by add.
     const char *end = line->cut ? "…\"" : "\"";
