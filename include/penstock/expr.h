@@ -32,6 +32,7 @@ struct expr_ref {
     int slot;
     enum value_type type; // VALUE_ANY when only the event knows
     struct value constant;
+    size_t wrong_step; // when 0 steps are taken: which of them is wrong, so that the caret stands under it
 };
 struct expr_env {
     void *ctx;
@@ -46,6 +47,9 @@ struct expr_error {
 
 // Compiles `source`; NULL and *error when it is wrong. The result owns all its memory. `env` is not kept.
 struct expr *expr_compile(struct str source, const struct expr_env *env, struct expr_error *error);
+// The same without type errors: what can never work fails at evaluation instead, unknown names and functions included,
+// as in CEL's own programs that skip the check.
+struct expr *expr_compile_unchecked(struct str source, const struct expr_env *env, struct expr_error *error);
 void expr_free(struct expr *expr);
 enum value_type expr_type(const struct expr *expr); // static type of the result, VALUE_ANY if unknown
 struct str expr_source(const struct expr *expr);

@@ -1,0 +1,273 @@
+// eval: a walk over the tree. Operands that have a place (constants, slots, locals) are read where they are; fuel pays
+// for each node and turn. Errors and absent values pass through every operation but those that can do without the
+// operand: `false && x`, `true || x`, the branch of `?:` not taken, has(), optionals.
+#include "ast.h"
+
+struct value no_overload(void) {
+    return value_error("no such overload: the operation does not take values of these types");
+}
+
+struct value run_fail(struct run *run, const char *why) {
+    if (!run->fatal)
+        run->fatal = why;
+    return value_error(run->fatal);
+}
+
+struct value run_failure(const struct run *run) {
+    return value_error(run->fatal ? run->fatal : "the evaluation failed");
+}
+
+void *run_alloc(struct run *run, size_t bytes) {
+    if (!run_charge(run, bytes / 64))
+        return NULL;
+    void *memory = arena_alloc(run->scratch, bytes > 0 ? bytes : 1);
+    if (!memory)
+        run_fail(run, "the evaluation needed more memory than it may");
+    return memory;
+}
+
+struct value make_list(struct run *run, const struct value *items, size_t n) {
+    struct value list = value_list(run->scratch, items, n);
+    return list.type == VALUE_LIST ? list : run_fail(run, "the evaluation needed more memory than it may");
+}
+
+struct value make_map(struct run *run, const struct value *pairs, size_t n) {
+    struct value map = value_map(run->scratch, pairs, n);
+    return map.type == VALUE_MAP ? map : run_fail(run, "the evaluation needed more memory than it may");
+}
+
+struct value make_optional(struct run *run, const struct value *inner) {
+    struct value out = {.type = VALUE_OPTIONAL};
+    if (!inner)
+        return out;
+    struct value *copy = run_alloc(run, sizeof *copy);
+    if (!copy)
+        return run_failure(run);
+    *copy = *inner;
+    out.inner = copy;
+    return out;
+}
+
+// && and ||: `decisive` ends the row, whatever stands beside it; otherwise an error outweighs an absent value.
+static struct value eval_row(struct run *run, const struct node *node, bool decisive) {
+    struct value worst = value_bool(!decisive), space;
+    for (uint32_t i = 0; i < node->n; i++) {
+        const struct value *v = eval_operand(run, node->kids[i], &space);
+        if (v->type == VALUE_BOOL) {
+            if (v->boolean == decisive)
+                return value_bool(decisive);
+        } else if (v->type == VALUE_ABSENT) {
+            if (worst.type == VALUE_BOOL)
+                worst = value_absent();
+        } else if (worst.type != VALUE_ERROR) {
+            worst = v->type == VALUE_ERROR ? *v : no_overload();
+        }
+        if (run->fatal)
+            return run_failure(run);
+    }
+    return worst;
+}
+
+static struct value eval_equality(struct run *run, const struct node *node, bool wanted) {
+    struct value left_space, right_space;
+    const struct value *a = eval_operand(run, node->kids[0], &left_space);
+    if (!is_settled(a))
+        return *a;
+    const struct value *b = eval_operand(run, node->kids[1], &right_space);
+    if (!is_settled(b))
+        return *b;
+    if (a->type == VALUE_STRING && b->type == VALUE_STRING && a->string.len <= 256)
+        return value_bool(str_eq(a->string, b->string) == wanted);
+    struct value equal = equal_values(run, a, b);
+    return equal.type == VALUE_BOOL ? value_bool(equal.boolean == wanted) : equal;
+}
+
+static struct value eval_in_set(struct run *run, const struct node *node) {
+    struct value space;
+    const struct value *needle = eval_operand(run, node->kids[0], &space);
+    if (!is_settled(needle))
+        return *needle;
+    return value_bool(needle->type == VALUE_STRING && string_set_has(node->set, needle->string));
+}
+
+static struct value eval_binary(struct run *run, const struct node *node) {
+    struct value left_space, right_space;
+    const struct value *a = eval_operand(run, node->kids[0], &left_space);
+    if (!is_settled(a))
+        return *a;
+    const struct value *b = eval_operand(run, node->kids[1], &right_space);
+    if (!is_settled(b))
+        return *b;
+    switch (node->op) {
+    case NODE_IN:
+        return value_in(run, a, b);
+    case NODE_INDEX:
+        return select_key(run, a, b);
+    case NODE_OPT_INDEX:
+        return select_optional(run, a, b);
+    case NODE_LT:
+    case NODE_LE:
+    case NODE_GT:
+    case NODE_GE:
+        return order_values(run, (enum node_op)node->op, a, b);
+    default:
+        return calculate(run, (enum node_op)node->op, a, b);
+    }
+}
+
+static struct value eval_unary(struct run *run, const struct node *node) {
+    struct value space;
+    const struct value *v = eval_operand(run, node->kids[0], &space);
+    if (node->op == NODE_OPT_FOUND && v->type == VALUE_ABSENT)
+        return make_optional(run, NULL);
+    if (!is_settled(v))
+        return *v;
+    switch (node->op) {
+    case NODE_OPT_FOUND:
+        return make_optional(run, v);
+    case NODE_NOT:
+        return v->type == VALUE_BOOL ? value_bool(!v->boolean) : no_overload();
+    case NODE_NEGATE:
+        return negate(v);
+    case NODE_OPT_SELECT:
+        return select_optional(run, v, &node->constant);
+    default:
+        return select_key(run, v, &node->constant);
+    }
+}
+
+// A field of what is absent is not there either: has() asks for presence, so the answer is no and not a failure.
+static struct value eval_has(struct run *run, const struct node *node) {
+    const struct node *what = node->kids[0];
+    struct value space;
+    if (what->op != NODE_SELECT && what->op != NODE_OPT_SELECT && what->op != NODE_INDEX) {
+        const struct value *v = eval_operand(run, what, &space);
+        bool there = v->type != VALUE_ABSENT && (v->type != VALUE_OPTIONAL || what->op != NODE_OPT_FOUND || v->inner);
+        return v->type == VALUE_ERROR ? *v : value_bool(there);
+    }
+    const struct value *from = eval_operand(run, what->kids[0], &space);
+    if (from->type == VALUE_ABSENT)
+        return value_bool(false);
+    if (from->type == VALUE_ERROR)
+        return *from;
+    struct value key_space;
+    const struct value *key = what->op == NODE_INDEX ? eval_operand(run, what->kids[1], &key_space) : &what->constant;
+    if (!is_settled(key))
+        return *key;
+    bool optional = from->type == VALUE_OPTIONAL || what->op == NODE_OPT_SELECT;
+    struct value found = optional ? select_optional(run, from, key) : select_key(run, from, key);
+    if (found.type == VALUE_ERROR)
+        return found;
+    return value_bool(optional ? found.inner != NULL : found.type != VALUE_ABSENT);
+}
+
+static struct value eval_if(struct run *run, const struct node *node) {
+    struct value space;
+    const struct value *when = eval_operand(run, node->kids[0], &space);
+    if (when->type != VALUE_BOOL)
+        return is_settled(when) ? no_overload() : *when;
+    const struct value *taken = eval_operand(run, node->kids[when->boolean ? 1 : 2], &space);
+    return *taken;
+}
+
+static struct value eval_binding(struct run *run, const struct node *node) {
+    struct value space;
+    const struct value *value = eval_operand(run, node->kids[0], &space);
+    if (node->op == NODE_BIND) {
+        run->locals[node->index] = *value;
+        return *eval_operand(run, node->kids[1], &space);
+    }
+    if (!is_settled(value) || value->type != VALUE_OPTIONAL)
+        return is_settled(value) ? no_overload() : *value;
+    if (!value->inner)
+        return *value;
+    run->locals[node->index] = *value->inner;
+    struct value out = *eval_operand(run, node->kids[1], &space);
+    if (!is_settled(&out))
+        return out;
+    if (node->op == NODE_OPT_FLAT_MAP)
+        return out.type == VALUE_OPTIONAL ? out : no_overload();
+    return make_optional(run, &out);
+}
+
+static struct value eval_alternative(struct run *run, const struct node *node) {
+    struct value space;
+    const struct value *first = eval_operand(run, node->kids[0], &space);
+    if (!is_settled(first) || first->type != VALUE_OPTIONAL)
+        return is_settled(first) ? no_overload() : *first;
+    if (first->inner)
+        return node->op == NODE_OPT_OR ? *first : *first->inner;
+    struct value second = *eval_operand(run, node->kids[1], &space);
+    return node->op == NODE_OPT_OR && is_settled(&second) && second.type != VALUE_OPTIONAL ? no_overload() : second;
+}
+
+#define CALL_ARGS_QUICK 4
+
+static struct value eval_call(struct run *run, const struct node *node) {
+    struct value quick[CALL_ARGS_QUICK];
+    struct value *args = node->n <= CALL_ARGS_QUICK ? quick : run_alloc(run, node->n * sizeof *args);
+    if (!args)
+        return run_failure(run);
+    for (uint32_t i = 0; i < node->n; i++) {
+        const struct value *v = eval_operand(run, node->kids[i], &args[i]);
+        if (!is_settled(v))
+            return *v;
+        if (v != &args[i])
+            args[i] = *v;
+    }
+    for (uint32_t i = 0; i < node->n_functions; i++) {
+        if (function_takes(&node->functions[i], args, node->n))
+            return node->functions[i].call(run, node, args);
+    }
+    return node->n_functions == 0 ? value_error("no such function") : no_overload();
+}
+
+struct value eval_node(struct run *run, const struct node *node) {
+    if (!run_charge(run, 1))
+        return run_failure(run);
+    switch (node->op) {
+    case NODE_CONST:
+        return node->constant;
+    case NODE_SLOT:
+        return run->slots[node->index];
+    case NODE_LOCAL:
+        return run->locals[node->index];
+    case NODE_AND:
+        return eval_row(run, node, false);
+    case NODE_OR:
+        return eval_row(run, node, true);
+    case NODE_EQ:
+        return eval_equality(run, node, true);
+    case NODE_NE:
+        return eval_equality(run, node, false);
+    case NODE_IN_SET:
+        return eval_in_set(run, node);
+    case NODE_NOT:
+    case NODE_NEGATE:
+    case NODE_SELECT:
+    case NODE_OPT_SELECT:
+    case NODE_OPT_FOUND:
+        return eval_unary(run, node);
+    case NODE_HAS:
+        return eval_has(run, node);
+    case NODE_IF:
+        return eval_if(run, node);
+    case NODE_LIST:
+        return eval_list_literal(run, node);
+    case NODE_MAP:
+        return eval_map_literal(run, node);
+    case NODE_CALL:
+        return eval_call(run, node);
+    case NODE_LOOP:
+        return eval_loop(run, node);
+    case NODE_BIND:
+    case NODE_OPT_MAP:
+    case NODE_OPT_FLAT_MAP:
+        return eval_binding(run, node);
+    case NODE_OPT_OR:
+    case NODE_OPT_OR_VALUE:
+        return eval_alternative(run, node);
+    default:
+        return eval_binary(run, node);
+    }
+}
