@@ -65,7 +65,8 @@ static uint64_t last_readable(const struct journal_cursor *cursor) {
 }
 
 static bool is_readable(struct journal_cursor *cursor) {
-    if (!cursor->durable_only && cursor->seq > last_readable(cursor) && cursor->seq <= atomic_load(&cursor->journal->appended_seq)) {
+    if (!cursor->durable_only && cursor->seq > last_readable(cursor) &&
+        cursor->seq <= atomic_load(&cursor->journal->appended_seq)) {
         journal_flush(cursor->journal, NULL); // what cannot be written yet stays unread
     }
     return cursor->seq <= last_readable(cursor);
@@ -97,11 +98,13 @@ static bool open_segment(struct journal_cursor *cursor, const struct segment *se
         return status_errno(status, errno, "%s: cannot be opened", path);
     }
     ssize_t n = pread(fd, bytes, sizeof bytes, 0);
-    if (n < 0 || segment_header_decode(bytes, (size_t)n, &header, &version) != SEGMENT_OK || header.first_seq != segment->first_seq) {
+    if (n < 0 || segment_header_decode(bytes, (size_t)n, &header, &version) != SEGMENT_OK ||
+        header.first_seq != segment->first_seq) {
         int error = errno;
         close(fd);
         return n < 0 ? status_errno(status, error, "%s: cannot be read", path)
-                     : status_fail(status, STATUS_CORRUPT, "%s: the header is damaged (offset 0); restore the folder from a copy", path);
+                     : status_fail(status, STATUS_CORRUPT,
+                           "%s: the header is damaged (offset 0); restore the folder from a copy", path);
     }
     segment_reader_start(&cursor->reader, fd, header.salt, segment->first_seq);
     cursor->segment_id = segment->id;
@@ -116,8 +119,8 @@ static bool find_place(struct journal_cursor *cursor, struct status *status) {
     uint64_t first = journal->n_segments > 0 ? journal->segments[0].first_seq : atomic_load(&journal->appended_seq) + 1;
     if (cursor->seq < first) {
         leave_segment(cursor);
-        ok = status_fail(status, STATUS_NOT_FOUND, "%s: record %" PRIu64 " is no longer there; the first is %" PRIu64, journal->dir,
-            cursor->seq, first);
+        ok = status_fail(status, STATUS_NOT_FOUND, "%s: record %" PRIu64 " is no longer there; the first is %" PRIu64,
+            journal->dir, cursor->seq, first);
     } else if (journal->n_segments > 0) {
         size_t i = find_segment(journal, cursor->seq);
         if (cursor->reader.fd < 0 || cursor->segment_id != journal->segments[i].id) {
@@ -130,13 +133,15 @@ static bool find_place(struct journal_cursor *cursor, struct status *status) {
     return ok;
 }
 
-// The reader did not find what should be there. JOURNAL_END when what should be there has changed meanwhile, or may be about
-// to: until a record is durable, a failing sync may take it out of the file and the appender puts it into another.
-static enum journal_read look_again(struct journal_cursor *cursor, enum reader_result result, int error, struct status *status) {
+// The reader did not find what should be there. JOURNAL_END when what should be there has changed meanwhile, or may be
+// about to: until a record is durable, a failing sync may take it out of the file, and the appender puts it into another.
+static enum journal_read look_again(
+    struct journal_cursor *cursor, enum reader_result result, int error, struct status *status) {
     struct journal *journal = cursor->journal;
     char path[PATH_MAX];
     pthread_mutex_lock(&journal->lock);
-    bool changed = cursor->generation != atomic_load(&journal->generation) || cursor->seq > atomic_load(&journal->durable_seq);
+    bool changed =
+        cursor->generation != atomic_load(&journal->generation) || cursor->seq > atomic_load(&journal->durable_seq);
     uint64_t segment_first = changed ? 0 : journal->segments[find_segment(journal, cursor->seq)].first_seq;
     pthread_mutex_unlock(&journal->lock);
     if (changed) {
@@ -147,7 +152,8 @@ static enum journal_read look_again(struct journal_cursor *cursor, enum reader_r
     if (result == READER_FAILED) {
         status_errno(status, error, "%s: cannot be read", path);
     } else {
-        status_fail(status, STATUS_CORRUPT, "%s: damaged at offset %" PRIu64 ", where record %" PRIu64 " should be; restore the folder from a copy",
+        status_fail(status, STATUS_CORRUPT,
+            "%s: damaged at offset %" PRIu64 ", where record %" PRIu64 " should be; restore the folder from a copy",
             path, cursor->reader.offset, cursor->reader.seq);
     }
     leave_segment(cursor);
@@ -159,7 +165,8 @@ enum journal_read journal_next(struct journal_cursor *cursor, struct journal_rec
         return JOURNAL_END;
     }
     // Loaded after the number above: whoever made that number readable had listed its segment before.
-    if (cursor->reader.fd < 0 || cursor->seq >= cursor->end_seq || cursor->generation != atomic_load(&cursor->journal->generation)) {
+    if (cursor->reader.fd < 0 || cursor->seq >= cursor->end_seq ||
+        cursor->generation != atomic_load(&cursor->journal->generation)) {
         if (!find_place(cursor, status)) {
             return JOURNAL_FAILED;
         }
@@ -181,8 +188,8 @@ enum journal_read journal_next(struct journal_cursor *cursor, struct journal_rec
 
 // ---- waiting -----------------------------------------------------------------------------
 
-// A waiter raises the flag before it looks a last time; the appender lowers it and wakes all, once, however many records
-// it appends before they run.
+// A waiter raises the flag before it looks a last time; the appender lowers it and wakes all, once, however many
+// records it appends before they run.
 void journal_wake_waiting(struct journal *journal, _Atomic bool *waiting) {
     if (atomic_load(waiting) && atomic_exchange(waiting, false)) {
         pthread_mutex_lock(&journal->wait_lock);

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static int create_file(const char *path) { return open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640); }
+static int create_file(const char *path) {
+    return open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+}
 
 const struct journal_io journal_io_system = {
     .create = create_file,

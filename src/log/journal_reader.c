@@ -124,8 +124,8 @@ enum reader_result segment_find_mark(int fd, uint32_t salt, uint64_t from, uint6
         for (size_t i = 0; i < places && result == READER_END; i++) {
             struct record record;
             size_t need;
-            if (bytes[i + 25] == RECORD_MARK && record_decode(bytes + i, RECORD_HEADER_BYTES, salt, &record, &need) == RECORD_OK &&
-                record.seq >= seq) {
+            if (bytes[i + 25] == RECORD_MARK &&
+                record_decode(bytes + i, RECORD_HEADER_BYTES, salt, &record, &need) == RECORD_OK && record.seq >= seq) {
                 result = READER_RECORD;
             }
         }

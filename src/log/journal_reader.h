@@ -27,7 +27,8 @@ void segment_reader_start(struct segment_reader *reader, int fd, uint32_t salt, 
 void segment_reader_free(struct segment_reader *reader);
 // The payload is valid until the next call.
 enum reader_result segment_reader_next(struct segment_reader *reader, struct record *out);
-// Looks behind `from` for a mark that says record `seq` was durable: READER_RECORD when there is one, READER_END, READER_FAILED.
+// Looks behind `from` for a mark that says record `seq` was durable: READER_RECORD when there is one, READER_END when
+// there is none, READER_FAILED.
 enum reader_result segment_find_mark(int fd, uint32_t salt, uint64_t from, uint64_t seq);
 
 #endif

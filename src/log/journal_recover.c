@@ -55,8 +55,8 @@ static bool read_folder(struct journal *journal, struct folder *folder, struct s
             continue;
         }
         if (folder->n == JOURNAL_SEGMENTS_MAX) {
-            ok = status_fail(status, STATUS_CORRUPT, "%s: more than %u segments; this is no folder of a journal", journal->dir,
-                JOURNAL_SEGMENTS_MAX);
+            ok = status_fail(status, STATUS_CORRUPT, "%s: more than %u segments; this is no folder of a journal",
+                journal->dir, JOURNAL_SEGMENTS_MAX);
             break;
         }
         if (folder->n == folder->cap) {
@@ -75,7 +75,8 @@ static bool read_folder(struct journal *journal, struct folder *folder, struct s
     return ok;
 }
 
-static bool read_header(int fd, const char *path, uint64_t first_seq, struct segment_header *header, struct status *status) {
+static bool read_header(
+    int fd, const char *path, uint64_t first_seq, struct segment_header *header, struct status *status) {
     uint8_t bytes[SEGMENT_HEADER_BYTES];
     uint32_t version = 0;
     struct stat stat;
@@ -94,29 +95,34 @@ static bool read_header(int fd, const char *path, uint64_t first_seq, struct seg
         if (header->first_seq == first_seq) {
             return true;
         }
-        return status_fail(status, STATUS_CORRUPT, "%s: holds records from %" PRIu64 "; give the file its own name back", path, header->first_seq);
+        return status_fail(status, STATUS_CORRUPT,
+            "%s: holds records from %" PRIu64 "; give the file its own name back", path, header->first_seq);
     case SEGMENT_OTHER_VERSION:
-        return status_fail(status, STATUS_CORRUPT, "%s: of format version %" PRIu32 ", and this program reads version %u; use the program that wrote it",
-            path, version, SEGMENT_VERSION);
+        return status_fail(status, STATUS_CORRUPT,
+            "%s: of format version %" PRIu32 ", and this program reads version %u; use the program that wrote it", path,
+            version, SEGMENT_VERSION);
     case SEGMENT_FOREIGN:
-        return status_fail(status, STATUS_CORRUPT, "%s: not a journal's segment (offset 0); move it away, or restore the folder from a copy", path);
+        return status_fail(status, STATUS_CORRUPT,
+            "%s: not a journal's segment (offset 0); move it away, or restore the folder from a copy", path);
     case SEGMENT_SHORT:
     case SEGMENT_DAMAGED:
         break;
     }
-    return status_fail(status, STATUS_CORRUPT, "%s: the header is damaged (offset 0); restore the folder from a copy", path);
+    return status_fail(
+        status, STATUS_CORRUPT, "%s: the header is damaged (offset 0); restore the folder from a copy", path);
 }
 
 static bool damaged(const char *path, const struct segment_reader *reader, const char *why, struct status *status) {
     return status_fail(status, STATUS_CORRUPT,
-        "%s: damaged at offset %" PRIu64 ", where record %" PRIu64 " should be, and %s. Restore the folder from a copy; or, to go on without "
+        "%s: damaged at offset %" PRIu64 ", where record %" PRIu64
+        " should be, and %s. Restore the folder from a copy; or, to go on without "
         "this record and all later ones, cut the file there and move later segments away",
         path, reader->offset, reader->seq, why);
 }
 
 // The last segment's end, where `result` says the reader stopped: cut what is torn, make the rest durable.
-static bool settle_end(struct journal *journal, const char *path, const struct segment_reader *reader, enum reader_result result,
-    struct status *status) {
+static bool settle_end(struct journal *journal, const char *path, const struct segment_reader *reader,
+    enum reader_result result, struct status *status) {
     int fd = reader->fd;
     struct stat stat;
     if (reader->seq >= JOURNAL_SEQ_MAX) {
@@ -163,7 +169,8 @@ static void adopt_segment(struct journal *journal, const struct segment_reader *
 }
 
 // Reads one segment whose records end before `end_seq` (0: it is the last).
-static bool recover_segment(struct journal *journal, struct segment_reader *reader, uint64_t first_seq, uint64_t end_seq, struct status *status) {
+static bool recover_segment(struct journal *journal, struct segment_reader *reader, uint64_t first_seq,
+    uint64_t end_seq, struct status *status) {
     char path[PATH_MAX];
     struct segment_header header;
     segment_path(journal, first_seq, path);
@@ -192,7 +199,8 @@ static bool recover_segment(struct journal *journal, struct segment_reader *read
         }
     }
     if (ok) {
-        journal->segments[journal->n_segments++] = (struct segment){.id = journal->next_segment_id++, .first_seq = first_seq};
+        journal->segments[journal->n_segments++] =
+            (struct segment){.id = journal->next_segment_id++, .first_seq = first_seq};
         adopt_segment(journal, reader, end_seq == 0);
     }
     if (!ok || end_seq != 0) {
@@ -207,13 +215,14 @@ bool journal_recover(struct journal *journal, struct status *status) {
     bool ok = read_folder(journal, &folder, status);
     if (ok && folder.n == 0) {
         ok = getrandom(&journal->salt, sizeof journal->salt, 0) == sizeof journal->salt ||
-            status_errno(status, errno, "no random number for a new journal");
+             status_errno(status, errno, "no random number for a new journal");
         ok = ok && journal_start_segment(journal, status);
     } else if (ok) {
         journal->segments_cap = folder.n + 1;
         journal->segments = must_alloc(journal->segments_cap * sizeof *journal->segments);
         for (size_t i = 0; ok && i < folder.n; i++) {
-            ok = recover_segment(journal, &reader, folder.first_seqs[i], i + 1 < folder.n ? folder.first_seqs[i + 1] : 0, status);
+            ok = recover_segment(
+                journal, &reader, folder.first_seqs[i], i + 1 < folder.n ? folder.first_seqs[i + 1] : 0, status);
         }
     }
     segment_reader_free(&reader);

@@ -69,7 +69,8 @@ static void add_segment(struct journal *journal, uint64_t first_seq) {
         journal->segments_cap = journal->segments_cap ? journal->segments_cap * 2 : 16;
         journal->segments = must_realloc(journal->segments, journal->segments_cap * sizeof *journal->segments);
     }
-    journal->segments[journal->n_segments++] = (struct segment){.id = journal->next_segment_id++, .first_seq = first_seq};
+    journal->segments[journal->n_segments++] =
+        (struct segment){.id = journal->next_segment_id++, .first_seq = first_seq};
 }
 
 bool journal_start_segment(struct journal *journal, struct status *status) {
@@ -149,11 +150,13 @@ bool journal_free_before(struct journal *journal, uint64_t seq, struct status *s
 bool journal_begin_at(struct journal *journal, uint64_t seq, struct status *status) {
     uint64_t next = atomic_load(&journal->appended_seq) + 1;
     if (!is_empty(journal)) {
-        return status_fail(status, STATUS_INVALID, "%s: holds records to %" PRIu64 "; only an empty journal may begin at %" PRIu64,
-            journal->dir, next - 1, seq);
+        return status_fail(status, STATUS_INVALID,
+            "%s: holds records to %" PRIu64 "; only an empty journal may begin at %" PRIu64, journal->dir, next - 1,
+            seq);
     }
     if (seq < next || seq >= JOURNAL_SEQ_MAX) {
-        return status_fail(status, STATUS_INVALID, "%s: goes on at %" PRIu64 " and cannot begin at %" PRIu64, journal->dir, next, seq);
+        return status_fail(
+            status, STATUS_INVALID, "%s: goes on at %" PRIu64 " and cannot begin at %" PRIu64, journal->dir, next, seq);
     }
     if (seq == next) {
         return true;

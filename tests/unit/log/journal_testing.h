@@ -104,7 +104,8 @@ static inline const struct journal_io *quick_io(void) {
 
 static inline struct journal *open_good(const char *dir, uint64_t segment_bytes, const struct journal_io *io) {
     struct status status = {0};
-    struct journal *journal = journal_open_with(&(struct journal_options){.dir = dir, .segment_bytes = segment_bytes}, io, &status);
+    struct journal *journal =
+        journal_open_with(&(struct journal_options){.dir = dir, .segment_bytes = segment_bytes}, io, &status);
     if (!journal) {
         fail_msg("%s", status.text);
     }

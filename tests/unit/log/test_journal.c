@@ -254,8 +254,8 @@ static void the_maximum_of_bytes_holds_and_freeing_makes_room(void **state) {
     char *dir = new_folder();
     struct status status = {0};
     struct journal_stats stats;
-    struct journal *journal =
-        journal_open_with(&(struct journal_options){.dir = dir, .segment_bytes = 1000, .max_bytes = 5000}, quick_io(), &status);
+    struct journal *journal = journal_open_with(
+        &(struct journal_options){.dir = dir, .segment_bytes = 1000, .max_bytes = 5000}, quick_io(), &status);
     assert_non_null(journal);
     uint64_t next = 1;
     for (int round = 0; round < 20; round++) {

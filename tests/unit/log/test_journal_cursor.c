@@ -19,7 +19,7 @@ static bool is_right(const struct journal_record *record, uint64_t expected) {
     char payload[PAYLOAD_MAX];
     size_t len = payload_of(expected, payload);
     return record->seq == expected && record->type == type_of(expected) && record->time_ms == time_of(expected) &&
-        str_eq(record->payload, (struct str){payload, len});
+           str_eq(record->payload, (struct str){payload, len});
 }
 
 static void *read_all(void *argument) {
@@ -31,9 +31,11 @@ static void *read_all(void *argument) {
         switch (journal_next(cursor, &record, &status)) {
         case JOURNAL_RECORD:
             if (!is_right(&record, reader->last + 1)) {
-                snprintf(reader->failure, sizeof reader->failure, "record %" PRIu64 " instead of %" PRIu64, record.seq, reader->last + 1);
+                snprintf(reader->failure, sizeof reader->failure, "record %" PRIu64 " instead of %" PRIu64, record.seq,
+                    reader->last + 1);
             } else if (reader->durable_only && record.seq > journal_durable_seq(reader->journal)) {
-                snprintf(reader->failure, sizeof reader->failure, "record %" PRIu64 " before it was durable", record.seq);
+                snprintf(
+                    reader->failure, sizeof reader->failure, "record %" PRIu64 " before it was durable", record.seq);
             }
             reader->last++;
             break;
@@ -56,7 +58,8 @@ static void *read_all(void *argument) {
 static void follow(uint64_t sync_every, uint64_t segment_bytes) {
     char *dir = new_folder();
     struct journal *journal = open_good(dir, segment_bytes, quick_io());
-    struct reader readers[3] = {{.journal = journal, .durable_only = true}, {.journal = journal}, {.journal = journal, .durable_only = true}};
+    struct reader readers[3] = {
+        {.journal = journal, .durable_only = true}, {.journal = journal}, {.journal = journal, .durable_only = true}};
     pthread_t threads[COUNT_OF(readers)];
     for (size_t i = 0; i < COUNT_OF(readers); i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, read_all, &readers[i]), 0);

@@ -14,8 +14,8 @@
 enum faults { FAULT_ONCE, FAULT_FOR_A_WHILE, FAULT_FOR_EVER };
 
 static struct {
-    unsigned calls;    // made so far
-    unsigned fail_at;  // the number of the first that fails; 0: none
+    unsigned calls;   // made so far
+    unsigned fail_at; // the number of the first that fails; 0: none
     enum faults how;
     int error;
     unsigned failed;
@@ -25,7 +25,7 @@ static struct {
 static bool fails(void) {
     unsigned call = ++device.calls;
     bool now = device.fail_at != 0 && call >= device.fail_at &&
-        (device.how == FAULT_FOR_EVER || call < device.fail_at + (device.how == FAULT_ONCE ? 1 : 9));
+               (device.how == FAULT_FOR_EVER || call < device.fail_at + (device.how == FAULT_ONCE ? 1 : 9));
     if (now) {
         device.failed++;
         errno = device.error;
@@ -56,9 +56,12 @@ static int faulty_sync(int fd) {
 static int faulty_truncate(int fd, off_t bytes) { return fails() ? -1 : journal_io_system.truncate(fd, bytes); }
 static int faulty_rename(const char *from, const char *to) { return fails() ? -1 : journal_io_system.rename(from, to); }
 static int faulty_unlink(const char *path) { return fails() ? -1 : journal_io_system.unlink(path); }
-static bool faulty_sync_dir(const char *path, struct status *status) { return !fails() || status_errno(status, errno, "%s", path); }
+static bool faulty_sync_dir(const char *path, struct status *status) {
+    return !fails() || status_errno(status, errno, "%s", path);
+}
 
-static const struct journal_io faulty = {faulty_create, faulty_write_at, faulty_sync, faulty_truncate, faulty_rename, faulty_unlink, faulty_sync_dir};
+static const struct journal_io faulty = {
+    faulty_create, faulty_write_at, faulty_sync, faulty_truncate, faulty_rename, faulty_unlink, faulty_sync_dir};
 
 struct outcome {
     uint64_t appended, durable, freed; // what the journal has promised
@@ -115,7 +118,8 @@ static void check_promises(const char *dir, const struct outcome *outcome) {
     struct journal *journal = open_good(dir, SEGMENT_BYTES, quick_io());
     journal_stats(journal, &stats);
     assert_true(stats.last_seq >= outcome->durable);
-    assert_true(stats.last_seq <= outcome->appended + 1); // the record whose append was given up last was never promised
+    assert_true(
+        stats.last_seq <= outcome->appended + 1); // the record whose append was given up last was never promised
     assert_true(stats.first_seq <= outcome->freed);
     assert_int_equal(read_to_end(journal, stats.first_seq, true), stats.last_seq);
     append_good(journal, stats.last_seq + 1, stats.last_seq + 30);
@@ -268,8 +272,8 @@ static void a_full_disk_refuses_and_goes_on_when_there_is_room(void **state) {
 
 // ---- the power goes ----------------------------------------------------------------------
 
-// What the device surely holds of each file, kept at every sync. Names and removals count as durable at once: the journal
-// syncs the folder after each.
+// What the device surely holds of each file, kept at every sync. Names and removals count as durable at once: the
+// journal syncs the folder after each.
 struct durable_file {
     ino_t inode;
     struct buf bytes;
