@@ -30,7 +30,7 @@ void logline_setup(enum logline_format format, enum logline_level most) {
 }
 
 static bool add(struct line *line, const char *bytes, size_t len) {
-    if (line->cut || len > LINE_MAX_BYTES - CLOSING_BYTES - line->len) {
+    if (line->cut || line->len + len > LINE_MAX_BYTES - CLOSING_BYTES) {
         line->cut = true;
         return false;
     }
