@@ -10,7 +10,7 @@
 #define PENSTOCK_SINK_H
 
 #include "penstock/base.h"
-#include "penstock/source.h" // kafka_settings, nats_settings
+#include "penstock/broker.h" // kafka_settings, nats_settings
 
 enum sink_kind { SINK_KAFKA, SINK_NATS, SINK_FILE, SINK_STDOUT };
 

@@ -11,13 +11,14 @@
 #define PENSTOCK_SOURCE_H
 
 #include "penstock/base.h"
+#include "penstock/broker.h" // kafka_settings, nats_settings
 
 #define BATCH_PADDING 64 // readable bytes behind each message, for the JSON reader
 
 // One raw message and where it stood. (source name, partition, offset) is its coordinate: the same on redelivery.
 struct message {
     struct str bytes;   // in the batch; BATCH_PADDING readable bytes behind
-    int32_t partition;  // Kafka partition; 0 for JetStream and files
+    int32_t partition;  // Kafka partition; 0 for JetStream and stdin; for a file the number of rotations seen, so that offsets never repeat
     int64_t offset;     // Kafka offset, stream sequence, byte offset of the line in a file, line number of stdin
     int64_t time_ms;    // the broker's timestamp; 0: none
     uint64_t full_bytes; // length as it stood; more than bytes.len if it was over max_message_bytes and cut (then it is a dead letter)
@@ -28,6 +29,8 @@ struct batch {
     struct message *messages;
     size_t n, cap;
     struct buf bytes;  // what the messages point into once the batch is full (offsets before: see batch_add)
+    size_t max_bytes;
+    bool sealed;
     int64_t epoch;     // for the source's own use (Kafka: the assignment in force)
 };
 void batch_init(struct batch *batch, size_t max_messages, size_t max_bytes);
@@ -39,22 +42,6 @@ bool batch_add(struct batch *batch, const struct message *message);
 void batch_seal(struct batch *batch); // fixes the pointers; call when filling is over
 
 enum source_kind { SOURCE_KAFKA, SOURCE_NATS, SOURCE_FILE, SOURCE_STDIN };
-
-struct setting { // one "key: value" passed through to a client library
-    char *key, *value;
-};
-struct kafka_settings {
-    char *brokers;            // "host:port,host:port"
-    struct setting *settings; // librdkafka's own names: security.protocol, sasl.*, ssl.* …; checked by the library
-    size_t n_settings;
-};
-struct nats_settings {
-    char *url;          // "nats://host:4222", several by commas
-    char *credentials;  // path of a .creds file, or NULL
-    char *user, *password, *token; // or NULL
-    char *tls_ca, *tls_cert, *tls_key; // paths, or NULL
-    bool tls;           // require TLS (also by tls:// in the url)
-};
 
 struct source_config {
     char *name;
@@ -74,6 +61,8 @@ struct source_config {
 };
 
 // Where a source's partition must go on, known from the log. Reading begins at the larger of this and what the broker has committed.
+// A file goes on at the first line that begins at or after the position. stdin cannot go back: its numbering goes on there.
+// JetStream ignores it: it redelivers out of order, so a lower sequence may well be one that was never read.
 struct source_position {
     int32_t partition;
     char topic[256]; // Kafka: the topic; else ""
