@@ -1,0 +1,132 @@
+// sources: which map a source has, which routes hear it, which raw paths those need.
+//
+// A raw path has one slot in the whole policy; each source extracts those that its map or its routes read.
+#include "compile.h"
+
+#include <stdlib.h>
+
+// ---- names ------------------------------------------------------------------------------------
+
+static const struct map_draft *find_map(struct compile *c, const struct policy_source *source)
+{
+    size_t index;
+    struct str name = source->map.len > 0 ? source->map : source->name;
+    if (names_find(&c->map_names, name, &index))
+        return &c->maps[index];
+    struct place nowhere = {0};
+    char hint[160];
+    struct str nearest = names_nearest(&c->map_names, name);
+    did_you_mean(name, &nearest, nearest.ptr != NULL, hint);
+    if (c->some_unreadable)
+        return NULL;
+    if (source->map.len > 0)
+        report_error(c, nowhere, "source '%.*s' names the map '%.*s', which no route file has%s", STR_ARG(source->name), STR_ARG(name), hint);
+    else
+        report_error(c, nowhere, "source '%.*s' has no map; write one ('map: %.*s') or name another in the source's settings%s",
+                     STR_ARG(source->name), STR_ARG(source->name), hint);
+    return NULL;
+}
+
+static void bind_maps(struct compile *c)
+{
+    struct policy *policy = &c->out->policy;
+    const struct policy_bundle *bundle = c->bundle;
+    size_t n = bundle->n_sources ? bundle->n_sources : c->n_maps;
+    policy->sources = compile_alloc(c, n * sizeof *policy->sources);
+    for (size_t i = 0; i < n; i++) {
+        struct source_binding *binding = &policy->sources[i];
+        struct policy_source of_map = {.name = bundle->n_sources ? (struct str){0} : c->maps[i].map.name};
+        const struct policy_source *source = bundle->n_sources ? &bundle->sources[i] : &of_map;
+        const struct map_draft *map = bundle->n_sources ? find_map(c, source) : &c->maps[i];
+        binding->name = compile_str(c, source->name);
+        binding->map = map ? &policy->maps[map - c->maps] : NULL;
+        if (!names_add(&c->source_names, binding->name, i, NULL) && bundle->n_sources)
+            report_error(c, (struct place){0}, "two sources are called '%.*s'; rename one of them", STR_ARG(binding->name));
+    }
+    policy->n_sources = n;
+}
+
+// ---- routes -------------------------------------------------------------------------------------
+
+static void add_route(struct compile *c, struct source_binding *binding, size_t route)
+{
+    if (binding->n_routes > 0 && binding->routes[binding->n_routes - 1] == route)
+        return;
+    if (!binding->routes)
+        binding->routes = compile_alloc(c, c->n_routes * sizeof *binding->routes);
+    binding->routes[binding->n_routes++] = (uint16_t)route;
+}
+
+static void bind_route(struct compile *c, size_t index)
+{
+    const struct route_draft *draft = &c->routes[index];
+    struct policy *policy = &c->out->policy;
+    const struct doc_node *from = doc_get(draft->document, "from");
+    size_t n_items, source;
+    if (!from) {
+        for (size_t i = 0; i < policy->n_sources; i++)
+            add_route(c, &policy->sources[i], index);
+        return;
+    }
+    const struct doc_node *items = list_items(from, &n_items);
+    for (size_t i = 0; i < draft->from.n; i++) {
+        if (names_find(&c->source_names, draft->from.items[i], &source)) {
+            add_route(c, &policy->sources[source], index);
+            continue;
+        }
+        char hint[160];
+        struct str nearest = names_nearest(&c->source_names, draft->from.items[i]);
+        did_you_mean(draft->from.items[i], &nearest, nearest.ptr != NULL, hint);
+        if (!c->some_unreadable)
+            report_error(c, place_of(draft->file, draft->from.n == n_items ? &items[i] : from), "there is no source '%.*s'%s",
+                         STR_ARG(draft->from.items[i]), hint);
+    }
+    if (draft->from.n == 0 && !draft->broken)
+        report_error(c, place_of(draft->file, from), "'from' is empty; name a source or leave the key out for all");
+}
+
+// ---- raw paths ------------------------------------------------------------------------------------
+
+static void add_paths(struct compile *c, struct source_binding *binding, const struct slot_list *slots, uint8_t *wanted)
+{
+    for (size_t i = 0; i < slots->n; i++) {
+        size_t index = (size_t)(slots->items[i] - SLOT_RAW);
+        const struct raw_path *raw = &c->raw_paths[index];
+        if (wanted[index])
+            continue;
+        wanted[index] = 1;
+        if (raw->envelope && !binding->envelope)
+            binding->envelope = jpaths_new();
+        jpaths_add(raw->envelope ? binding->envelope : binding->raw, raw->path, (unsigned)slots->items[i]);
+    }
+}
+
+static void bind_paths(struct compile *c)
+{
+    struct policy *policy = &c->out->policy;
+    uint8_t *wanted = must_alloc(c->n_raw_paths + 1);
+    for (size_t i = 0; i < policy->n_sources; i++) {
+        struct source_binding *binding = &policy->sources[i];
+        memset(wanted, 0, c->n_raw_paths);
+        binding->raw = jpaths_new();
+        if (binding->map)
+            add_paths(c, binding, &c->maps[binding->map - policy->maps].slots, wanted);
+        for (size_t r = 0; r < binding->n_routes; r++)
+            add_paths(c, binding, &c->routes[binding->routes[r]].slots, wanted);
+    }
+    free(wanted);
+}
+
+void bind_sources(struct compile *c)
+{
+    struct policy *policy = &c->out->policy;
+    policy->maps = compile_alloc(c, c->n_maps * sizeof *policy->maps);
+    for (size_t i = 0; i < c->n_maps; i++)
+        policy->maps[i] = c->maps[i].map;
+    policy->n_maps = c->n_maps;
+    bind_maps(c);
+    for (size_t i = 0; i < c->n_routes; i++)
+        bind_route(c, i);
+    bind_paths(c);
+    policy->n_slots = (unsigned)(SLOT_RAW + c->n_raw_paths);
+}
