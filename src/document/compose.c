@@ -330,6 +330,8 @@ bool doc_parse(struct str text, struct arena *arena, const struct doc_node **doc
                struct doc_error *error) {
     struct composer c = {.text = text, .arena = arena, .error = error};
     *error = (struct doc_error){0};
+    *documents = NULL;
+    *n = 0;
     if (text.len > TEXT_MAX_BYTES)
         return mistake_at((yaml_mark_t){0}, error, "the file is larger than %u MiB; split it", TEXT_MAX_BYTES >> 20);
     must(yaml_parser_initialize(&c.parser));
@@ -341,10 +343,12 @@ bool doc_parse(struct str text, struct arena *arena, const struct doc_node **doc
         all.n = c.n_pending;
         composed = finish_sequence(&c, (yaml_mark_t){0}, c.pending, &all);
     }
+    if (composed) {
+        *documents = all.items;
+        *n = all.n;
+    }
     yaml_parser_delete(&c.parser);
     free(c.anchors);
     free(c.pending);
-    *documents = all.items;
-    *n = composed ? all.n : 0;
     return composed;
 }
