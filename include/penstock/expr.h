@@ -6,8 +6,16 @@
 // not have is VALUE_ABSENT and behaves like a quiet error: `absent == "x"` is
 // absent, `false && absent` is false, `!absent` is absent. So a condition over a
 // missing field does not hold, and neither does its negation: missing is not false.
+// has(x) asks for presence itself: false for what is absent, wherever on its way it is missing; true for a JSON null,
+// which is there. A step into a JSON value that has no such member or element is absent, however the document is
+// shaped; so is a step from null. An error outweighs an absent value in `a && b`, `a || b`, all and exists; the other
+// macros hang on every turn: `list.filter(x, x.kind == "a")` is absent as soon as one x has no kind.
 //
-// Language: https://github.com/google/cel-spec/blob/master/doc/langdef.md
+// Language: https://github.com/google/cel-spec/blob/master/doc/langdef.md, with its extensions for strings, math,
+// optionals, network addresses, encoders (base64), bindings and two-variable macros. Beyond it: ip_in(address,
+// network or list of them), eq_fold(a, b), glob(text, pattern), "14d" in durations, timestamp(text) of all forms that
+// time_parse takes, int == double and the like without dyn(), has(list[0]). Not in it: messages, containers.
+// Time zones of timestamps: UTC and offsets anywhere, names of the system's database as constants.
 #ifndef PENSTOCK_EXPR_H
 #define PENSTOCK_EXPR_H
 
@@ -26,7 +34,8 @@ struct expr; // compiled, immutable; any thread
 // What a name means where a condition stands. Given a chain of a name and the constant selections behind it
 // (`raw.target[0].alternateId` -> {raw, target, 0, alternateId}), `resolve` says how many steps it takes (at least 1)
 // and which slot holds them; steps it does not take are selected from that slot's value at evaluation.
-// 0: no such name; `why` then says so, best with the nearest name ("event has no field 'subjet'; did you mean 'subject'?").
+// 0: no such name; `why` then says so, best with the nearest name ("event has no field 'subjet'; did you mean
+// 'subject'?").
 // A constant gives slot -1 and `constant`, whose memory outlives the expression.
 struct expr_ref {
     int slot;

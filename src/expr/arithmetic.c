@@ -47,11 +47,12 @@ static struct value calculate_uints(enum node_op op, uint64_t a, uint64_t b) {
     return over ? value_error("uint overflow") : value_uint(out);
 }
 
-// Doubles follow IEEE 754: a division by zero is an infinity. The sanitizer counts that as an error in C, so it is told.
+// Doubles follow IEEE 754: a division by zero is an infinity. A sanitizer may count that as an error of C: it is told.
 #if defined(__clang__)
 __attribute__((no_sanitize("float-divide-by-zero")))
 #endif
-static struct value calculate_doubles(enum node_op op, double a, double b) {
+static struct value
+calculate_doubles(enum node_op op, double a, double b) {
     switch (op) {
     case NODE_ADD:
         return value_double(a + b);
@@ -99,13 +100,16 @@ static struct value calculate_times(enum node_op op, const struct value *a, cons
     int64_t sign = op == NODE_SUB ? -1 : 1, seconds = 0;
     bool a_time = a->type == VALUE_TIMESTAMP, b_time = b->type == VALUE_TIMESTAMP;
     struct value out;
-    if ((op != NODE_ADD && op != NODE_SUB) || (a_time && b_time && op == NODE_ADD) || (b_time && !a_time && op == NODE_SUB))
+    if ((op != NODE_ADD && op != NODE_SUB) || (a_time && b_time && op == NODE_ADD) ||
+        (b_time && !a_time && op == NODE_SUB))
         return no_overload();
     bool over = op == NODE_SUB ? __builtin_sub_overflow(a->seconds, b->seconds, &seconds)
                                : __builtin_add_overflow(a->seconds, b->seconds, &seconds);
     int64_t nanos = (int64_t)a->nanos + sign * b->nanos;
     if (a_time != b_time)
-        return !over && timestamp_make(seconds, nanos, &out) ? out : value_error("timestamp overflow: only the years 1 to 9999 exist");
+        return !over && timestamp_make(seconds, nanos, &out)
+                   ? out
+                   : value_error("timestamp overflow: only the years 1 to 9999 exist");
     return !over && duration_make(seconds, nanos, &out) ? out : value_error("duration overflow: over 292 years");
 }
 
@@ -121,7 +125,8 @@ struct value calculate(struct run *run, enum node_op op, const struct value *a, 
         return join_texts(run, a, b);
     if (same && a->type == VALUE_LIST && op == NODE_ADD)
         return join_lists(run, a, b);
-    if ((a->type == VALUE_TIMESTAMP || a->type == VALUE_DURATION) && (b->type == VALUE_TIMESTAMP || b->type == VALUE_DURATION))
+    if ((a->type == VALUE_TIMESTAMP || a->type == VALUE_DURATION) &&
+        (b->type == VALUE_TIMESTAMP || b->type == VALUE_DURATION))
         return calculate_times(op, a, b);
     return no_overload();
 }
@@ -133,6 +138,7 @@ struct value negate(const struct value *a) {
     if (a->type == VALUE_DOUBLE)
         return value_double(-a->real);
     if (a->type == VALUE_DURATION && a->seconds != INT64_MIN)
-        return duration_make(-a->seconds, -(int64_t)a->nanos, &out) ? out : value_error("duration overflow: over 292 years");
+        return duration_make(-a->seconds, -(int64_t)a->nanos, &out) ? out
+                                                                    : value_error("duration overflow: over 292 years");
     return no_overload();
 }

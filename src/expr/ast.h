@@ -7,10 +7,10 @@
 
 #include "penstock/expr.h"
 
-#define EXPR_LOCALS_MAX 64            // macro variables in scope at one place
+#define EXPR_LOCALS_MAX 64 // macro variables in scope at one place
 #define EXPR_TREE_MAX_BYTES (32u << 20)
 #define EXPR_CONSTANTS_MAX_BYTES (4u << 20)
-#define EXPR_FOLD_FUEL 1000000u       // for all folding of one compilation
+#define EXPR_FOLD_FUEL 1000000u // for all folding of one compilation
 
 enum node_op {
     NODE_CONST,
@@ -69,25 +69,25 @@ struct zone;
 struct string_set;
 
 struct node {
-    uint8_t op;        // enum node_op
-    uint8_t type;      // enum value_type, VALUE_ANY when unknown
-    uint8_t loop;      // enum loop_kind
-    uint8_t n_vars;    // loops: 1 or 2
-    uint8_t height;    // of the tree below, at most EXPR_DEPTH_MAX
-    bool absolute;     // names: not a macro variable
-    bool reads_slot;   // somewhere below
-    bool is_method;    // calls: kids[0] is the receiver
-    bool keep;         // has() asks how this node finds its value, so it is not folded
+    uint8_t op;           // enum node_op
+    uint8_t type;         // enum value_type, VALUE_ANY when unknown
+    uint8_t loop;         // enum loop_kind
+    uint8_t n_vars;       // loops: 1 or 2
+    uint8_t height;       // of the tree below, at most EXPR_DEPTH_MAX
+    bool absolute;        // names: not a macro variable
+    bool reads_slot;      // somewhere below
+    bool is_method;       // calls: kids[0] is the receiver
+    bool keep;            // has() asks how this node finds its value, so it is not folded
     uint8_t lowest_local; // the outermost local read below, EXPR_LOCALS_MAX if none
-    uint32_t offset;   // into the source
-    uint32_t n;        // kids
-    int32_t index;     // slot, or (first) local
+    uint32_t offset;      // into the source
+    uint32_t n;           // kids
+    int32_t index;        // slot, or (first) local
     uint32_t n_functions;
     struct node **kids;
     struct value constant;
-    struct str name;   // names, selections, calls
+    struct str name; // names, selections, calls
     struct str vars[2];
-    uint8_t *optional; // lists: by element, maps: by pair; NULL when none is
+    uint8_t *optional;                // lists: by element, maps: by pair; NULL when none is
     const struct function *functions; // calls: the overloads of that name
     struct regex *regex;              // calls: the constant pattern, compiled
     const struct zone *zone;          // calls: the constant time zone, loaded
@@ -185,8 +185,7 @@ struct value eval_list_literal(struct run *run, const struct node *node);
 struct value make_map_checked(struct run *run, struct value *pairs, size_t n);
 
 // The value of a node, in place where it has a place, otherwise in *space.
-static inline const struct value *eval_operand(struct run *run, const struct node *node, struct value *space)
-{
+static inline const struct value *eval_operand(struct run *run, const struct node *node, struct value *space) {
     if (node->op == NODE_CONST)
         return &node->constant;
     if (node->op == NODE_SLOT)
@@ -202,8 +201,7 @@ static inline bool is_number(const struct value *v) { return v->type >= VALUE_IN
 
 struct value run_fail(struct run *run, const char *why); // sticks
 // False when the fuel does not suffice.
-static inline bool run_charge(struct run *run, uint64_t cost)
-{
+static inline bool run_charge(struct run *run, uint64_t cost) {
     if (run->fuel >= cost) {
         run->fuel -= cost;
         return true;
@@ -212,7 +210,7 @@ static inline bool run_charge(struct run *run, uint64_t cost)
     run_fail(run, "the evaluation took more steps than it may");
     return false;
 }
-void *run_alloc(struct run *run, size_t bytes); // charged; NULL: has failed
+void *run_alloc(struct run *run, size_t bytes);  // charged; NULL: has failed
 struct value run_failure(const struct run *run); // after a NULL or a false of the above
 struct value make_list(struct run *run, const struct value *items, size_t n);
 struct value make_map(struct run *run, const struct value *pairs, size_t n);

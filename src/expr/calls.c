@@ -5,29 +5,37 @@
 static bool unknown_function(struct compile *c, struct node *call) {
     struct str name = call->name;
     struct str near = function_nearest(name);
-    bool other = function_name_exists(name, !call->is_method);
-    bool carry_on = other && call->is_method ? check_complain(c, call, "'%.*s' is not called on a value; write %.*s(…)", STR_ARG(name), STR_ARG(name))
-        : other ? check_complain(c, call, "'%.*s' is called on a value; write value.%.*s(…)", STR_ARG(name), STR_ARG(name))
-        : near.len > 0 ? check_complain(c, call, "there is no function '%.*s'; did you mean '%.*s'?", STR_ARG(name), STR_ARG(near))
-        : check_complain(c, call, "there is no function '%.*s'", STR_ARG(name));
-    if (!carry_on)
-        return false;
-    call->n_functions = 0;
-    return true;
+    if (function_name_exists(name, !call->is_method))
+        return call->is_method ? check_complain(c, call, "'%.*s' is not called on a value; write %.*s(…)",
+                                                STR_ARG(name), STR_ARG(name))
+                               : check_complain(c, call, "'%.*s' is called on a value; write value.%.*s(…)",
+                                                STR_ARG(name), STR_ARG(name));
+    if (near.len > 0)
+        return check_complain(c, call, "there is no function '%.*s'; did you mean '%.*s'?", STR_ARG(name),
+                              STR_ARG(near));
+    return check_complain(c, call, "there is no function '%.*s'", STR_ARG(name));
 }
 
 static bool wrong_count(struct compile *c, struct node *call) {
-    const struct function *f = call->functions;
-    size_t receiver = call->is_method ? 1 : 0;
-    return check_complain(c, call, "%.*s(…) does not take %zu argument%s; it takes %zu", STR_ARG(call->name), call->n - receiver,
-        call->n - receiver == 1 ? "" : "s", strlen(f->args) - receiver);
+    size_t receiver = call->is_method ? 1 : 0, given = call->n - receiver, least = SIZE_MAX, most = 0;
+    for (size_t i = 0; i < call->n_functions; i++) {
+        size_t takes = strcspn(call->functions[i].args, "*") - receiver;
+        least = takes < least ? takes : least;
+        most = takes > most ? takes : most;
+    }
+    if (least == most)
+        return check_complain(c, call, "%.*s(…) takes %zu argument%s, not %zu", STR_ARG(call->name), least,
+                              least == 1 ? "" : "s", given);
+    return check_complain(c, call, "%.*s(…) takes %zu to %zu arguments, not %zu", STR_ARG(call->name), least, most,
+                          given);
 }
 
 static bool wrong_type(struct compile *c, struct node *call, const struct function *nearest, size_t mismatch) {
     const struct node *arg = call->kids[mismatch];
     const char *wanted = function_letter_name(function_letter_at(nearest, mismatch));
     if (call->is_method && mismatch == 0)
-        return check_complain(c, call, "%.*s(…) is called on %s, this is %s", STR_ARG(call->name), wanted, type_word(arg));
+        return check_complain(c, call, "%.*s(…) is called on %s, this is %s", STR_ARG(call->name), wanted,
+                              type_word(arg));
     return check_complain(c, arg, "%.*s(…) needs %s here, this is %s", STR_ARG(call->name), wanted, type_word(arg));
 }
 

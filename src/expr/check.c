@@ -16,15 +16,16 @@ bool check_complain(struct compile *c, const struct node *at, const char *format
     return compile_fail(c, at->offset, "%s", text) != NULL;
 }
 
-const char *type_word(const struct node *node) {
-    return value_type_name((enum value_type)node->type);
-}
+const char *type_word(const struct node *node) { return value_type_name((enum value_type)node->type); }
 
 static bool is_numeric(uint8_t type) { return type == VALUE_INT || type == VALUE_UINT || type == VALUE_DOUBLE; }
-static bool may_be(const struct node *node, enum value_type type) { return node->type == type || node->type == VALUE_ANY; }
+static bool may_be(const struct node *node, enum value_type type) {
+    return node->type == type || node->type == VALUE_ANY;
+}
 
 static bool may_equal(uint8_t a, uint8_t b) {
-    return a == b || a == VALUE_ANY || b == VALUE_ANY || a == VALUE_NULL || b == VALUE_NULL || (is_numeric(a) && is_numeric(b));
+    return a == b || a == VALUE_ANY || b == VALUE_ANY || a == VALUE_NULL || b == VALUE_NULL ||
+           (is_numeric(a) && is_numeric(b));
 }
 
 // A node knows what is read below it, without the variables it binds itself (those from `bound` on, in its last kids).
@@ -49,7 +50,8 @@ static bool check_bools(struct compile *c, struct node *node, const char *sign) 
     node->type = VALUE_BOOL;
     for (size_t i = 0; i < node->n; i++) {
         if (!may_be(node->kids[i], VALUE_BOOL) &&
-            !check_complain(c, node->kids[i], "'%s' needs a bool, this is %s; compare it with something", sign, type_word(node->kids[i])))
+            !check_complain(c, node->kids[i], "'%s' needs a bool, this is %s; compare it with something", sign,
+                            type_word(node->kids[i])))
             return false;
     }
     return true;
@@ -61,8 +63,10 @@ static bool check_equality(struct compile *c, struct node *node) {
     if (may_equal(a->type, b->type))
         return true;
     bool text = (a->type == VALUE_STRING && is_numeric(b->type)) || (b->type == VALUE_STRING && is_numeric(a->type));
-    return check_complain(c, node, "%s and %s never compare equal%s", type_word(a), type_word(b),
-        text ? "; put the number between quotes, or convert one side with string(…), int(…) or double(…)" : "; convert one side");
+    return check_complain(
+        c, node, "%s and %s never compare equal%s", type_word(a), type_word(b),
+        text ? "; put the number between quotes, or convert one side with string(…), int(…) or double(…)"
+             : "; convert one side");
 }
 
 static bool check_order(struct compile *c, struct node *node) {
@@ -70,12 +74,15 @@ static bool check_order(struct compile *c, struct node *node) {
     node->type = VALUE_BOOL;
     for (size_t i = 0; i < 2; i++) {
         uint8_t type = node->kids[i]->type;
-        if (type != VALUE_ANY && type != VALUE_BOOL && type != VALUE_STRING && type != VALUE_BYTES && type != VALUE_TIMESTAMP &&
-            type != VALUE_DURATION && !is_numeric(type) &&
-            !check_complain(c, node->kids[i], "%s has no order; only numbers, strings, bytes, bools, timestamps and durations do", type_word(node->kids[i])))
+        if (type != VALUE_ANY && type != VALUE_BOOL && type != VALUE_STRING && type != VALUE_BYTES &&
+            type != VALUE_TIMESTAMP && type != VALUE_DURATION && !is_numeric(type) &&
+            !check_complain(c, node->kids[i],
+                            "%s has no order; only numbers, strings, bytes, bools, timestamps and durations do",
+                            type_word(node->kids[i])))
             return false;
     }
-    if (a->type == VALUE_ANY || b->type == VALUE_ANY || a->type == b->type || (is_numeric(a->type) && is_numeric(b->type)))
+    if (a->type == VALUE_ANY || b->type == VALUE_ANY || a->type == b->type ||
+        (is_numeric(a->type) && is_numeric(b->type)))
         return true;
     return check_complain(c, node, "%s and %s cannot be ordered; convert one side", type_word(a), type_word(b));
 }
@@ -84,7 +91,8 @@ static bool check_in(struct compile *c, struct node *node) {
     const struct node *needle = node->kids[0], *in = node->kids[1];
     node->type = VALUE_BOOL;
     if (in->type == VALUE_STRING)
-        return check_complain(c, node, "'in' looks into lists and maps; for a part of a string write text.contains(part)");
+        return check_complain(c, node,
+                              "'in' looks into lists and maps; for a part of a string write text.contains(part)");
     if (!may_be(in, VALUE_LIST) && in->type != VALUE_MAP)
         return check_complain(c, node, "'in' looks into lists and maps, this is %s", type_word(in));
     if (in->op != NODE_CONST || in->type != VALUE_LIST || needle->type == VALUE_ANY)
@@ -128,9 +136,12 @@ static bool check_arithmetic(struct compile *c, struct node *node) {
     node->type = (uint8_t)(type == VALUE_ABSENT ? VALUE_ANY : type);
     if (type != VALUE_ABSENT)
         return true;
-    const char *mend = is_numeric(a->type) && is_numeric(b->type) ? "; convert one side with int(…), uint(…) or double(…)"
-        : a->type == VALUE_STRING || b->type == VALUE_STRING ? "; convert the other side with string(…)" : "";
-    return check_complain(c, node, "'%c' does not take %s and %s%s", signs[node->op - NODE_ADD], type_word(a), type_word(b), mend);
+    const char *mend = is_numeric(a->type) && is_numeric(b->type)
+                           ? "; convert one side with int(…), uint(…) or double(…)"
+                       : a->type == VALUE_STRING || b->type == VALUE_STRING ? "; convert the other side with string(…)"
+                                                                            : "";
+    return check_complain(c, node, "'%c' does not take %s and %s%s", signs[node->op - NODE_ADD], type_word(a),
+                          type_word(b), mend);
 }
 
 static bool check_negation(struct compile *c, struct node *node) {
@@ -153,7 +164,9 @@ static bool check_selection(struct compile *c, struct node *node) {
     if (by_name)
         return check_complain(c, node, "a list has no fields; take an element as in [0], or ask with .exists(x, …)");
     uint8_t key = node->kids[1]->type;
-    return key == VALUE_ANY || is_numeric(key) || check_complain(c, node->kids[1], "a list is indexed by int, this is %s", value_type_name((enum value_type)key));
+    return key == VALUE_ANY || is_numeric(key) ||
+           check_complain(c, node->kids[1], "a list is indexed by int, this is %s",
+                          value_type_name((enum value_type)key));
 }
 
 static bool enter_scope(struct compile *c, struct node *node) {
@@ -166,15 +179,17 @@ static bool enter_scope(struct compile *c, struct node *node) {
 }
 
 static bool check_loop(struct compile *c, struct node *node) {
-    static const uint8_t types[] = {[LOOP_ALL] = VALUE_BOOL, [LOOP_EXISTS] = VALUE_BOOL, [LOOP_EXISTS_ONE] = VALUE_BOOL,
-        [LOOP_MAP] = VALUE_LIST, [LOOP_FILTER] = VALUE_LIST, [LOOP_TRANSFORM_LIST] = VALUE_LIST, [LOOP_TRANSFORM_MAP] = VALUE_MAP,
-        [LOOP_TRANSFORM_ENTRY] = VALUE_MAP};
+    static const uint8_t types[] = {
+        [LOOP_ALL] = VALUE_BOOL,          [LOOP_EXISTS] = VALUE_BOOL,        [LOOP_EXISTS_ONE] = VALUE_BOOL,
+        [LOOP_MAP] = VALUE_LIST,          [LOOP_FILTER] = VALUE_LIST,        [LOOP_TRANSFORM_LIST] = VALUE_LIST,
+        [LOOP_TRANSFORM_MAP] = VALUE_MAP, [LOOP_TRANSFORM_ENTRY] = VALUE_MAP};
     struct node *range = node->kids[0];
     size_t outer = c->n_scope;
     if (!check_node(c, range))
         return false;
     if (!may_be(range, VALUE_LIST) && range->type != VALUE_MAP &&
-        !check_complain(c, range, "%.*s(…) goes over a list or a map, this is %s", STR_ARG(node->name), type_word(range)))
+        !check_complain(c, range, "%.*s(…) goes over a list or a map, this is %s", STR_ARG(node->name),
+                        type_word(range)))
         return false;
     if (!enter_scope(c, node))
         return false;
@@ -199,7 +214,8 @@ static bool check_binding(struct compile *c, struct node *node) {
     if (!check_node(c, value))
         return false;
     if (node->op != NODE_BIND && !may_be(value, VALUE_OPTIONAL) &&
-        !check_complain(c, value, "%.*s(…) is called on an optional, this is %s", STR_ARG(node->name), type_word(value)))
+        !check_complain(c, value, "%.*s(…) is called on an optional, this is %s", STR_ARG(node->name),
+                        type_word(value)))
         return false;
     if (!enter_scope(c, node) || !check_node(c, body))
         return false;
@@ -214,7 +230,8 @@ static bool check_alternative(struct compile *c, struct node *node) {
     const char *name = node->op == NODE_OPT_OR ? "or" : "orValue";
     node->type = node->op == NODE_OPT_OR ? VALUE_OPTIONAL : VALUE_ANY;
     if (!may_be(first, VALUE_OPTIONAL))
-        return check_complain(c, node, "%s(…) is called on an optional, as in raw.?a.%s(…); this is %s", name, name, type_word(first));
+        return check_complain(c, node, "%s(…) is called on an optional, as in raw.?a.%s(…); this is %s", name, name,
+                              type_word(first));
     if (node->op == NODE_OPT_OR && !may_be(second, VALUE_OPTIONAL))
         return check_complain(c, second, "or(…) takes an optional; for a plain value write orValue(…)");
     return true;
@@ -223,7 +240,8 @@ static bool check_alternative(struct compile *c, struct node *node) {
 static bool check_if(struct compile *c, struct node *node) {
     const struct node *when = node->kids[0], *yes = node->kids[1], *no = node->kids[2];
     node->type = yes->type == no->type ? yes->type : VALUE_ANY;
-    return may_be(when, VALUE_BOOL) || check_complain(c, when, "'?' needs a bool before it, this is %s", type_word(when));
+    return may_be(when, VALUE_BOOL) ||
+           check_complain(c, when, "'?' needs a bool before it, this is %s", type_word(when));
 }
 
 static bool check_operator(struct compile *c, struct node *node) {

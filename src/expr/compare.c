@@ -4,9 +4,7 @@
 
 #define COMPARE_DEPTH_MAX 512
 
-static int order_doubles(double a, double b) {
-    return a < b ? -1 : a > b ? 1 : a == b ? 0 : ORDER_NONE;
-}
+static int order_doubles(double a, double b) { return a < b ? -1 : a > b ? 1 : a == b ? 0 : ORDER_NONE; }
 
 static double as_double(const struct value *v) {
     return v->type == VALUE_INT ? (double)v->int64 : v->type == VALUE_UINT ? (double)v->uint64 : v->real;
@@ -89,7 +87,7 @@ static bool equal_deep(struct run *run, const struct value *a, const struct valu
         return memcmp(a->ip->bytes, b->ip->bytes, sizeof a->ip->bytes) == 0;
     case VALUE_CIDR:
         return a->network->bits == b->network->bits &&
-            memcmp(a->network->address.bytes, b->network->address.bytes, sizeof a->network->address.bytes) == 0;
+               memcmp(a->network->address.bytes, b->network->address.bytes, sizeof a->network->address.bytes) == 0;
     case VALUE_OPTIONAL:
         return !a->inner || !b->inner ? a->inner == b->inner : equal_deep(run, a->inner, b->inner, depth + 1);
     default:

@@ -214,6 +214,8 @@ static struct value eval_call(struct run *run, const struct node *node) {
             return *v;
         if (v != &args[i])
             args[i] = *v;
+        if ((v->type == VALUE_STRING || v->type == VALUE_BYTES) && !v->string.ptr)
+            args[i].string.ptr = ""; // so that functions may count on a pointer
     }
     for (uint32_t i = 0; i < node->n_functions; i++) {
         if (function_takes(&node->functions[i], args, node->n))

@@ -38,7 +38,8 @@ static void place_error(struct str source, struct expr_error *error) {
 // Sources are text: UTF-8 of a bounded size.
 static bool check_source(struct compile *compile, struct str source) {
     if (source.len > EXPR_SOURCE_MAX_BYTES)
-        return compile_fail(compile, 0, "the condition is longer than %d bytes; split it", EXPR_SOURCE_MAX_BYTES) != NULL;
+        return compile_fail(compile, 0, "the condition is longer than %d bytes; split it", EXPR_SOURCE_MAX_BYTES) !=
+               NULL;
     if (utf8_is_valid(source))
         return true;
     size_t at = 0;
@@ -58,12 +59,14 @@ static bool compile_tree(struct compile *compile, struct str source) {
     return expr->root && check_node(compile, expr->root);
 }
 
-static struct expr *compile_source(struct str source, const struct expr_env *env, struct expr_error *error, bool unchecked) {
+static struct expr *compile_source(struct str source, const struct expr_env *env, struct expr_error *error,
+                                   bool unchecked) {
     struct expr *expr = must_alloc(sizeof *expr);
     expr->tree = arena_new(EXPR_TREE_MAX_BYTES);
     expr->constants = arena_new(EXPR_CONSTANTS_MAX_BYTES);
     *error = (struct expr_error){0};
-    struct compile compile = {.expr = expr, .env = env, .error = error, .unchecked = unchecked, .fold_fuel = EXPR_FOLD_FUEL};
+    struct compile compile = {
+        .expr = expr, .env = env, .error = error, .unchecked = unchecked, .fold_fuel = EXPR_FOLD_FUEL};
     bool done = compile_tree(&compile, source);
     free(compile.stack);
     if (done && !compile.failed)
@@ -95,7 +98,9 @@ void expr_free(struct expr *expr) {
 }
 
 enum value_type expr_type(const struct expr *expr) { return (enum value_type)expr->root->type; }
-struct str expr_source(const struct expr *expr) { return expr->source; }
+struct str expr_source(const struct expr *expr) {
+    return expr->source;
+}
 
 bool expr_is_constant(const struct expr *expr, struct value *out) {
     if (expr->root->op != NODE_CONST)
@@ -104,9 +109,7 @@ bool expr_is_constant(const struct expr *expr, struct value *out) {
     return true;
 }
 
-int expr_only_slot(const struct expr *expr) {
-    return expr->root->op == NODE_SLOT ? expr->root->index : -1;
-}
+int expr_only_slot(const struct expr *expr) { return expr->root->op == NODE_SLOT ? expr->root->index : -1; }
 
 size_t expr_slots(const struct expr *expr, int *slots, size_t max) {
     for (size_t i = 0; i < expr->n_slots && i < max; i++)

@@ -16,7 +16,7 @@ struct writer {
 };
 
 static void write_text(struct writer *w, const char *bytes, size_t len) {
-    if (run_charge(w->run, 1 + len / 64))
+    if (len > 0 && run_charge(w->run, 1 + len / 64))
         buf_add(&w->out, bytes, len);
 }
 
@@ -32,7 +32,8 @@ static bool write_list(struct writer *w, const struct value *list, unsigned dept
     uint64_t cursor = 0;
     struct value item;
     write_text(w, "[", 1);
-    for (bool first = true; !w->run->fatal && source->next(source, list->container.node, &cursor, NULL, &item); first = false) {
+    for (bool first = true; !w->run->fatal && source->next(source, list->container.node, &cursor, NULL, &item);
+         first = false) {
         if (!first)
             write_text(w, ", ", 2);
         if (!write_value(w, &item, depth + 1))
@@ -101,8 +102,12 @@ static bool write_real(struct writer *w, const struct value *v, char verb, int p
     if (!is_number(v))
         return fail(w, "format: %f and %e take a number");
     double d = v->type == VALUE_INT ? (double)v->int64 : v->type == VALUE_UINT ? (double)v->uint64 : v->real;
-    int len = isnan(d) || isinf(d) ? snprintf(out, sizeof out, "%s", isnan(d) ? "NaN" : d > 0 ? "Infinity" : "-Infinity")
-        : verb == 'f' ? snprintf(out, sizeof out, "%.*f", precision, d) : snprintf(out, sizeof out, "%.*e", precision, d);
+    int len = isnan(d) || isinf(d) ? snprintf(out, sizeof out, "%s",
+                                              isnan(d) ? "NaN"
+                                              : d > 0  ? "Infinity"
+                                                       : "-Infinity")
+              : verb == 'f'        ? snprintf(out, sizeof out, "%.*f", precision, d)
+                                   : snprintf(out, sizeof out, "%.*e", precision, d);
     write_text(w, out, (size_t)len);
     return true;
 }
@@ -204,8 +209,10 @@ struct value format_text(struct run *run, const struct value *args) {
     struct writer w = {.run = run};
     buf_init(&w.out, TEXT_MAX_BYTES);
     write_pattern(&w, args[0].string, &args[1]);
-    struct value out = run->fatal ? run_failure(run) : w.error ? value_error(w.error)
-        : w.out.overflow ? run_fail(run, "the evaluation needed more memory than it may") : text_copy(run, w.out.ptr, w.out.len);
+    struct value out = run->fatal       ? run_failure(run)
+                       : w.error        ? value_error(w.error)
+                       : w.out.overflow ? run_fail(run, "the evaluation needed more memory than it may")
+                                        : text_copy(run, w.out.ptr, w.out.len);
     buf_free(&w.out);
     return out;
 }

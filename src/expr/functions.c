@@ -1,8 +1,9 @@
 // functions: the table of all functions and how an overload is chosen.
 #include "ast.h"
 
-static const struct function_group *const groups[] = {&text_functions, &convert_functions, &time_functions, &math_functions,
-    &net_functions, &optional_functions, &plain_functions};
+static const struct function_group *const groups[] = {&text_functions, &convert_functions, &time_functions,
+                                                      &math_functions, &net_functions,     &optional_functions,
+                                                      &plain_functions};
 
 #define BIT(type) (1u << (type))
 #define NUMBERS (BIT(VALUE_INT) | BIT(VALUE_UINT) | BIT(VALUE_DOUBLE))
@@ -91,7 +92,8 @@ bool function_name_exists(struct str name, bool is_method) {
 }
 
 struct str function_nearest(struct str name) {
-    static const char *const macros[] = {"has", "all", "exists", "exists_one", "filter", "map", "transformList", "transformMap", "cel.bind"};
+    static const char *const macros[] = {"has", "all",           "exists",       "exists_one", "filter",
+                                         "map", "transformList", "transformMap", "cel.bind"};
     struct str names[512];
     size_t n = 0;
     for (size_t i = 0; i < COUNT_OF(macros); i++)

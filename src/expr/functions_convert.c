@@ -48,7 +48,8 @@ static struct value to_uint(struct run *run, const struct node *node, const stru
     case VALUE_STRING:
         for (size_t i = 0; i < args->string.len; i++) {
             char c = args->string.ptr[i];
-            if (c < '0' || c > '9' || __builtin_mul_overflow(n, (uint64_t)10, &n) || __builtin_add_overflow(n, (uint64_t)(c - '0'), &n))
+            if (c < '0' || c > '9' || __builtin_mul_overflow(n, (uint64_t)10, &n) ||
+                __builtin_add_overflow(n, (uint64_t)(c - '0'), &n))
                 return value_error("this string is not a uint");
         }
         return args->string.len > 0 ? value_uint(n) : value_error("this string is not a uint");
@@ -61,8 +62,8 @@ static struct value to_double(struct run *run, const struct node *node, const st
     static const struct {
         const char *text;
         double value;
-    } words[] = {{"NaN", NAN}, {"Infinity", INFINITY}, {"Inf", INFINITY}, {"+Infinity", INFINITY}, {"+Inf", INFINITY},
-        {"-Infinity", -INFINITY}, {"-Inf", -INFINITY}};
+    } words[] = {{"NaN", NAN},       {"Infinity", INFINITY},   {"Inf", INFINITY},  {"+Infinity", INFINITY},
+                 {"+Inf", INFINITY}, {"-Infinity", -INFINITY}, {"-Inf", -INFINITY}};
     double d;
     (void)run, (void)node;
     switch (args->type) {
@@ -82,7 +83,8 @@ static struct value to_double(struct run *run, const struct node *node, const st
 }
 
 static struct value to_bool(struct run *run, const struct node *node, const struct value *args) {
-    static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"}, *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
+    static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"}, *const no[] = {"0",     "f",     "F",
+                                                                                             "false", "FALSE", "False"};
     (void)run, (void)node;
     for (size_t i = 0; i < COUNT_OF(yes); i++) {
         if (str_eq(args->string, str_of(yes[i])))
@@ -107,7 +109,8 @@ static struct value to_timestamp(struct run *run, const struct node *node, const
     (void)run, (void)node;
     if (args->type == VALUE_STRING && !time_parse(args->string, &seconds, &nanos))
         return value_error("this string is not a time; RFC 3339 is, as 2026-01-31T12:00:00Z");
-    return timestamp_make(seconds, nanos, &out) ? out : value_error("timestamp out of range: only the years 1 to 9999 exist");
+    return timestamp_make(seconds, nanos, &out) ? out
+                                                : value_error("timestamp out of range: only the years 1 to 9999 exist");
 }
 
 // Units, largest first where one is another's beginning.
@@ -115,8 +118,8 @@ static bool take_unit(struct str *s, int64_t *nanos) {
     static const struct {
         const char *name;
         int64_t nanos;
-    } units[] = {{"ms", 1000000}, {"ns", 1}, {"us", 1000}, {"µs", 1000}, {"h", 3600000000000}, {"m", 60000000000}, {"s", 1000000000},
-        {"d", 86400000000000}};
+    } units[] = {{"ms", 1000000},      {"ns", 1},          {"us", 1000},      {"µs", 1000},
+                 {"h", 3600000000000}, {"m", 60000000000}, {"s", 1000000000}, {"d", 86400000000000}};
     for (size_t i = 0; i < COUNT_OF(units); i++) {
         if (str_starts(*s, str_of(units[i].name))) {
             s->ptr += strlen(units[i].name);
@@ -146,14 +149,15 @@ static bool take_quantity(struct str *s, int64_t sign, int64_t *total) {
         if (point) {
             scale /= 10;
             fraction += (c - '0') * scale;
-        } else if (__builtin_mul_overflow(whole, (int64_t)10, &whole) || __builtin_add_overflow(whole, (int64_t)(c - '0'), &whole)) {
+        } else if (__builtin_mul_overflow(whole, (int64_t)10, &whole) ||
+                   __builtin_add_overflow(whole, (int64_t)(c - '0'), &whole)) {
             return false;
         }
     }
     if (digits == 0 || !take_unit(s, &unit))
         return false;
     return !__builtin_mul_overflow(whole, sign * unit, &whole) && !__builtin_add_overflow(*total, whole, total) &&
-        !__builtin_add_overflow(*total, sign * (int64_t)llround(fraction * (double)unit), total);
+           !__builtin_add_overflow(*total, sign * (int64_t)llround(fraction * (double)unit), total);
 }
 
 static struct value to_duration(struct run *run, const struct node *node, const struct value *args) {
@@ -190,7 +194,7 @@ size_t double_text(double d, char out[DOUBLE_TEXT_MAX]) {
             break;
     }
     const char *mark = strchr(out, 'e');
-    int exponent = mark ? atoi(mark + 1) : 0, written = mark ? (int)(mark - out) - (d < 0) : 1;
+    int exponent = mark ? (int)strtol(mark + 1, NULL, 10) : 0, written = mark ? (int)(mark - out) - (d < 0) : 1;
     int digits = written > 1 ? written - 1 : 1;
     if (d != 0 && (exponent < -5 || exponent >= 21))
         return (size_t)len;
@@ -200,7 +204,8 @@ size_t double_text(double d, char out[DOUBLE_TEXT_MAX]) {
 size_t duration_text(const struct value *v, char out[DURATION_TEXT_MAX]) {
     bool minus = v->seconds < 0 || v->nanos < 0;
     uint64_t seconds = v->seconds < 0 ? 0 - (uint64_t)v->seconds : (uint64_t)v->seconds;
-    int len = snprintf(out, DURATION_TEXT_MAX, "%s%llu.%09d", minus ? "-" : "", (unsigned long long)seconds, v->nanos < 0 ? -v->nanos : v->nanos);
+    int len = snprintf(out, DURATION_TEXT_MAX, "%s%llu.%09d", minus ? "-" : "", (unsigned long long)seconds,
+                       v->nanos < 0 ? -v->nanos : v->nanos);
     while (out[len - 1] == '0')
         len--;
     if (out[len - 1] == '.')
@@ -218,6 +223,7 @@ static struct value network_text(struct run *run, const struct ip_network *netwo
 
 struct value text_of(struct run *run, const struct value *v) {
     char out[DOUBLE_TEXT_MAX];
+    struct value time;
     int len = 0;
     switch (v->type) {
     case VALUE_NULL:
@@ -242,7 +248,9 @@ struct value text_of(struct run *run, const struct value *v) {
             return run_failure(run);
         return utf8_is_valid(v->string) ? value_string(v->string) : value_error("these bytes are not UTF-8");
     case VALUE_TIMESTAMP:
-        len = (int)time_format(v->seconds, v->nanos, out);
+        if (!timestamp_make(v->seconds, v->nanos, &time))
+            return value_error("timestamp out of range: only the years 1 to 9999 exist");
+        len = (int)time_format(time.seconds, time.nanos, out);
         break;
     case VALUE_DURATION:
         len = (int)duration_text(v, out);

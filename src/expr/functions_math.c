@@ -40,10 +40,10 @@ static struct value least(struct run *run, const struct node *node, const struct
     return extreme_of(run, node, args, -1);
 }
 
-#define ON_DOUBLE(function_name, result)                                                                  \
-    static struct value function_name(struct run *run, const struct node *node, const struct value *args) { \
-        (void)run, (void)node;                                                                            \
-        return result;                                                                                    \
+#define ON_DOUBLE(function_name, result)                                                                               \
+    static struct value function_name(struct run *run, const struct node *node, const struct value *args) {            \
+        (void)run, (void)node;                                                                                         \
+        return result;                                                                                                 \
     }
 ON_DOUBLE(math_ceil, value_double(ceil(args->real)))
 ON_DOUBLE(math_floor, value_double(floor(args->real)))
@@ -55,7 +55,9 @@ ON_DOUBLE(is_finite, value_bool(isfinite(args->real) != 0))
 
 static struct value math_sqrt(struct run *run, const struct node *node, const struct value *args) {
     (void)run, (void)node;
-    return value_double(sqrt(args->type == VALUE_INT ? (double)args->int64 : args->type == VALUE_UINT ? (double)args->uint64 : args->real));
+    return value_double(sqrt(args->type == VALUE_INT    ? (double)args->int64
+                             : args->type == VALUE_UINT ? (double)args->uint64
+                                                        : args->real));
 }
 
 static struct value math_abs(struct run *run, const struct node *node, const struct value *args) {

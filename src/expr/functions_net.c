@@ -1,11 +1,12 @@
 // functions_net: addresses and networks: CEL's network extension, and ip_in, which asks of a text whether it lies in a
-// network. An IPv4 address written in IPv6 hexadecimal form is that IPv4 address; the mixed form ::ffff:1.2.3.4 is refused.
+// network. An IPv4 address in IPv6 hexadecimal form is that IPv4 address; the mixed form ::ffff:1.2.3.4 is refused.
 #include "ast.h"
 
 #include <stdio.h>
 
 static const struct value bad_ip = {.type = VALUE_ERROR, .string = {"this string is not an IP address", 32}};
-static const struct value bad_cidr = {.type = VALUE_ERROR, .string = {"this string is not a network; write it as 10.0.0.0/8", 52}};
+static const struct value bad_cidr = {.type = VALUE_ERROR,
+                                      .string = {"this string is not a network; write it as 10.0.0.0/8", 52}};
 
 static bool parse_strict(struct str text, struct ip_address *out) {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
@@ -24,7 +25,8 @@ static bool parse_cidr(struct str text, struct ip_network *out) {
         return false;
     size_t len = (size_t)(slash - text.ptr);
     struct str behind = {slash + 1, text.len - len - 1};
-    bool digits = behind.len > 0 && behind.len <= 3 && behind.ptr[0] >= '0' && behind.ptr[0] <= '9' && (behind.len == 1 || behind.ptr[0] != '0');
+    bool digits = behind.len > 0 && behind.len <= 3 && behind.ptr[0] >= '0' && behind.ptr[0] <= '9' &&
+                  (behind.len == 1 || behind.ptr[0] != '0');
     if (!digits || !parse_strict((struct str){text.ptr, len}, &out->address) || !str_to_int64(behind, &bits) ||
         bits > (out->address.v4 ? 32 : 128))
         return false;
@@ -117,7 +119,8 @@ static unsigned ip_classes(const struct ip_address *ip) {
         is |= v4[0] == 127 ? LOOPBACK : 0u;
         is |= v4[0] == 169 && v4[1] == 254 ? LINK_UNICAST : 0u;
         is |= v4[0] == 224 && v4[1] == 0 && v4[2] == 0 ? LINK_MULTICAST : 0u;
-        bool broadcast = v4[0] == 255 && v4[1] == 255 && v4[2] == 255 && v4[3] == 255, multicast = (v4[0] & 0xF0) == 0xE0;
+        bool broadcast = v4[0] == 255 && v4[1] == 255 && v4[2] == 255 && v4[3] == 255,
+             multicast = (v4[0] & 0xF0) == 0xE0;
         return is | (is == 0 && !broadcast && !multicast ? GLOBAL_UNICAST : 0u);
     }
     is |= is_zero(b, 16) ? UNSPECIFIED : 0u;
@@ -127,10 +130,10 @@ static unsigned ip_classes(const struct ip_address *ip) {
     return is | (is == 0 && b[0] != 0xFF ? GLOBAL_UNICAST : 0u);
 }
 
-#define IS_CLASS(function_name, class)                                                                   \
-    static struct value function_name(struct run *run, const struct node *node, const struct value *args) { \
-        (void)run, (void)node;                                                                            \
-        return value_bool((ip_classes(args->ip) & (class)) != 0);                                         \
+#define IS_CLASS(function_name, class)                                                                                 \
+    static struct value function_name(struct run *run, const struct node *node, const struct value *args) {            \
+        (void)run, (void)node;                                                                                         \
+        return value_bool((ip_classes(args->ip) & (class)) != 0);                                                      \
     }
 IS_CLASS(is_unspecified, UNSPECIFIED)
 IS_CLASS(is_loopback, LOOPBACK)

@@ -4,7 +4,8 @@
 
 static struct value eq_fold(struct run *run, const struct node *node, const struct value *args) {
     (void)node;
-    return run_charge(run, args[0].string.len / 64) ? value_bool(str_eq_fold(args[0].string, args[1].string)) : run_failure(run);
+    return run_charge(run, args[0].string.len / 64) ? value_bool(str_eq_fold(args[0].string, args[1].string))
+                                                    : run_failure(run);
 }
 
 // '*' stands for any text, '?' for one character. On a mismatch only the last star gives way, so the time is at most

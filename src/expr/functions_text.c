@@ -28,7 +28,8 @@ static struct str part(struct str s, size_t from, size_t to) { return (struct st
 static size_t find_text(struct str s, struct str what, size_t from) {
     if (what.len == 0)
         return from;
-    const char *found = from <= s.len && s.len - from >= what.len ? memmem(s.ptr + from, s.len - from, what.ptr, what.len) : NULL;
+    const char *found =
+        from <= s.len && s.len - from >= what.len ? memmem(s.ptr + from, s.len - from, what.ptr, what.len) : NULL;
     return found ? (size_t)(found - s.ptr) : s.len + 1;
 }
 
@@ -49,12 +50,14 @@ static struct value size_of_container(struct run *run, const struct node *node, 
 
 static struct value starts_with(struct run *run, const struct node *node, const struct value *args) {
     (void)node;
-    return run_charge(run, args[1].string.len / 64) ? value_bool(str_starts(args[0].string, args[1].string)) : run_failure(run);
+    return run_charge(run, args[1].string.len / 64) ? value_bool(str_starts(args[0].string, args[1].string))
+                                                    : run_failure(run);
 }
 
 static struct value ends_with(struct run *run, const struct node *node, const struct value *args) {
     (void)node;
-    return run_charge(run, args[1].string.len / 64) ? value_bool(str_ends(args[0].string, args[1].string)) : run_failure(run);
+    return run_charge(run, args[1].string.len / 64) ? value_bool(str_ends(args[0].string, args[1].string))
+                                                    : run_failure(run);
 }
 
 static struct value contains(struct run *run, const struct node *node, const struct value *args) {
@@ -156,8 +159,8 @@ static struct value substring(struct run *run, const struct node *node, const st
 }
 
 static bool is_space(uint32_t c) {
-    return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
-        c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+           c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 static struct value trim(struct run *run, const struct node *node, const struct value *args) {
@@ -218,8 +221,7 @@ static struct value replace(struct run *run, const struct node *node, const stru
         size_t found = find_text(s, from, at);
         memcpy(out + len, s.ptr + at, found - at);
         len += found - at;
-        if (to.len > 0)
-            memcpy(out + len, to.ptr, to.len);
+        memcpy(out + len, to.ptr, to.len);
         len += to.len;
         at = found + from.len;
         if (from.len == 0 && at < s.len) { // one character moves along, so that the next find is behind it

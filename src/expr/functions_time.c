@@ -1,5 +1,5 @@
-// functions_time: what a timestamp's calendar and a duration say. Months and days of the year count from 0, as CEL has it;
-// getDate alone counts from 1.
+// functions_time: what a timestamp's calendar and a duration say. Months and days count from 0, as CEL has it; getDate
+// alone counts from 1.
 #include "ast.h"
 
 #define SECONDS_MIN (-62135596800) // 0001-01-01T00:00:00Z
@@ -40,11 +40,13 @@ static struct calendar calendar_of(int64_t seconds) {
         rest += DAY;
         days--;
     }
-    struct calendar c = {.hour = rest / 3600, .minute = rest / 60 % 60, .second = rest % 60, .weekday = ((days + 4) % 7 + 7) % 7};
+    struct calendar c = {
+        .hour = rest / 3600, .minute = rest / 60 % 60, .second = rest % 60, .weekday = ((days + 4) % 7 + 7) % 7};
     int64_t shifted = days + 719468;
     int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097, era_day = shifted - era * 146097;
     int64_t era_year = (era_day - era_day / 1460 + era_day / 36524 - era_day / 146096) / 365;
-    int64_t march_day = era_day - (365 * era_year + era_year / 4 - era_year / 100), march_month = (5 * march_day + 2) / 153;
+    int64_t march_day = era_day - (365 * era_year + era_year / 4 - era_year / 100),
+            march_month = (5 * march_day + 2) / 153;
     c.day = march_day - (153 * march_month + 2) / 5 + 1;
     c.month = march_month < 10 ? march_month + 3 : march_month - 9;
     c.year = era_year + era * 400 + (c.month <= 2);
@@ -54,15 +56,18 @@ static struct calendar calendar_of(int64_t seconds) {
 }
 
 // The time where the second argument says; false: *error.
-static bool local_calendar(const struct node *node, const struct value *args, struct calendar *out, struct value *error) {
+static bool local_calendar(const struct node *node, const struct value *args, struct calendar *out,
+                           struct value *error) {
     int64_t offset = 0, seconds;
     if (node->n == 2 && node->zone)
         offset = zone_offset(node->zone, args[0].seconds);
     else if (node->n == 2 && !zone_is_offset(args[1].string, &offset)) {
-        *error = value_error("a time zone that is computed must be UTC or an offset as +02:00; names must stand as constants");
+        *error = value_error(
+            "a time zone that is computed must be UTC or an offset as +02:00; names must stand as constants");
         return false;
     }
-    if (__builtin_add_overflow(args[0].seconds, offset, &seconds) || seconds < SECONDS_MIN - DAY || seconds > SECONDS_MAX + DAY) {
+    if (__builtin_add_overflow(args[0].seconds, offset, &seconds) || seconds < SECONDS_MIN - DAY ||
+        seconds > SECONDS_MAX + DAY) {
         *error = value_error("timestamp out of range: only the years 1 to 9999 exist");
         return false;
     }
@@ -70,12 +75,12 @@ static bool local_calendar(const struct node *node, const struct value *args, st
     return true;
 }
 
-#define ACCESSOR(function_name, what)                                                                                \
-    static struct value function_name(struct run *run, const struct node *node, const struct value *args) { \
-        struct calendar c;                                                                                           \
-        struct value error;                                                                                          \
-        (void)run;                                                                                                   \
-        return local_calendar(node, args, &c, &error) ? value_int(what) : error;                                     \
+#define ACCESSOR(function_name, what)                                                                                  \
+    static struct value function_name(struct run *run, const struct node *node, const struct value *args) {            \
+        struct calendar c;                                                                                             \
+        struct value error;                                                                                            \
+        (void)run;                                                                                                     \
+        return local_calendar(node, args, &c, &error) ? value_int(what) : error;                                       \
     }
 ACCESSOR(full_year, c.year)
 ACCESSOR(month, c.month - 1)
@@ -108,7 +113,8 @@ static struct value duration_milliseconds(struct run *run, const struct node *no
     return value_int(args->nanos / 1000000);
 }
 
-#define TIMES(name, function) {name, "t", 'i', true, function}, {name, "ts", 'i', true, function}
+#define TIMES(name, function)                                                                                          \
+    {name, "t", 'i', true, function}, { name, "ts", 'i', true, function }
 
 static const struct function functions[] = {
     TIMES("getFullYear", full_year),

@@ -9,8 +9,9 @@ static bool is_name(char c) { return is_name_start(c) || is_digit(c); }
 static char at_or_nul(struct str s, size_t i) { return i < s.len ? s.ptr[i] : '\0'; }
 
 bool lex_is_reserved(struct str word) {
-    static const char *const words[] = {"as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
-        "loop", "package", "namespace", "return", "var", "void", "while"};
+    static const char *const words[] = {"as",        "break",  "const",  "continue", "else", "for",
+                                        "function",  "if",     "import", "let",      "loop", "package",
+                                        "namespace", "return", "var",    "void",     "while"};
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (str_eq(word, str_of(words[i])))
             return true;
@@ -53,13 +54,15 @@ static struct token lex_number(struct compile *compile, size_t *at) {
             i++;
         if (at_or_nul(s, i) == '.' && is_digit(at_or_nul(s, i + 1))) {
             kind = TOKEN_DOUBLE;
-            for (i++; is_digit(at_or_nul(s, i)); i++) {}
+            for (i++; is_digit(at_or_nul(s, i)); i++) {
+            }
         }
         char e = at_or_nul(s, i), sign = at_or_nul(s, i + 1);
         size_t digits = i + (sign == '+' || sign == '-' ? 2 : 1);
         if ((e == 'e' || e == 'E') && is_digit(at_or_nul(s, digits))) {
             kind = TOKEN_DOUBLE;
-            for (i = digits; is_digit(at_or_nul(s, i)); i++) {}
+            for (i = digits; is_digit(at_or_nul(s, i)); i++) {
+            }
         }
     }
     struct token token = {.kind = kind, .offset = start, .text = {s.ptr + start, i - start}};
@@ -92,8 +95,10 @@ static struct token lex_string(struct compile *compile, size_t start, size_t *at
             return (struct token){.kind = kind, .offset = start, .text = {s.ptr + content, i - content}, .raw = raw};
         }
     }
-    return bad(compile, start, triple ? "this string is not closed; three quotes as at its start must end it"
-        : "this string is not closed on its line; end it with the same quote, or use three quotes for several lines");
+    return bad(compile, start,
+               triple ? "this string is not closed; three quotes as at its start must end it"
+                      : "this string is not closed on its line; end it with the same quote, or use three quotes for "
+                        "several lines");
 }
 
 static struct token lex_word(struct compile *compile, size_t *at) {
@@ -113,7 +118,8 @@ static struct token lex_word(struct compile *compile, size_t *at) {
         *at = i;
         return lex_string(compile, start, at, bytes ? TOKEN_BYTES : TOKEN_STRING, raw);
     }
-    for (i = start; is_name(at_or_nul(s, i)); i++) {}
+    for (i = start; is_name(at_or_nul(s, i)); i++) {
+    }
     *at = i;
     struct token token = {.kind = TOKEN_NAME, .offset = start, .text = {s.ptr + start, i - start}};
     static const struct {
@@ -133,7 +139,8 @@ static struct token lex_quoted_name(struct compile *compile, size_t *at) {
     while (i < s.len && s.ptr[i] != '`' && s.ptr[i] != '\n')
         i++;
     if (at_or_nul(s, i) != '`' || i == start + 1)
-        return bad(compile, start, "a name in backquotes must have a character and end with a backquote on the same line");
+        return bad(compile, start,
+                   "a name in backquotes must have a character and end with a backquote on the same line");
     *at = i + 1;
     return (struct token){.kind = TOKEN_QUOTED_NAME, .offset = start, .text = {s.ptr + start + 1, i - start - 1}};
 }
@@ -142,8 +149,8 @@ static struct token lex_sign(struct compile *compile, size_t *at) {
     static const struct {
         char first, second;
         int kind;
-    } pairs[] = {{'=', '=', TOKEN_EQ}, {'!', '=', TOKEN_NE}, {'<', '=', TOKEN_LE}, {'>', '=', TOKEN_GE}, {'&', '&', TOKEN_AND},
-        {'|', '|', TOKEN_OR}, {'.', '?', TOKEN_OPT_DOT}};
+    } pairs[] = {{'=', '=', TOKEN_EQ},  {'!', '=', TOKEN_NE}, {'<', '=', TOKEN_LE},     {'>', '=', TOKEN_GE},
+                 {'&', '&', TOKEN_AND}, {'|', '|', TOKEN_OR}, {'.', '?', TOKEN_OPT_DOT}};
     struct str s = compile->expr->source;
     size_t start = *at;
     char c = s.ptr[start], next = at_or_nul(s, start + 1);

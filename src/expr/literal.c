@@ -28,8 +28,9 @@ static bool int_value(struct compile *compile, const struct token *token, bool m
     uint64_t n = 0;
     uint64_t most = (uint64_t)INT64_MAX + (minus ? 1 : 0);
     if (!whole_number(token->text, &n) || n > most)
-        return compile_fail(compile, token->offset, "this number does not fit an int (64 bits); write it as a uint (with 'u') "
-            "or a double (with '.0')") != NULL;
+        return compile_fail(compile, token->offset,
+                            "this number does not fit an int (64 bits); write it as a uint (with 'u') "
+                            "or a double (with '.0')") != NULL;
     *out = value_int(minus ? (int64_t)(0 - n) : (int64_t)n);
     return true;
 }
@@ -81,14 +82,17 @@ static bool unescape(struct compile *compile, const struct token *token, size_t 
         return true;
     }
     if (digits == 0)
-        return compile_fail(compile, place, "no such escape in a string; write '\\\\' for a backslash, or r\"…\" for a raw string") != NULL;
+        return compile_fail(compile, place,
+                            "no such escape in a string; write '\\\\' for a backslash, or r\"…\" for a raw string") !=
+               NULL;
     if (base == 16)
         i++;
     uint32_t code = 0;
     for (size_t end = i + digits; i < end; i++) {
         int digit = i < text.len ? hex_digit(text.ptr[i]) : -1;
         if (digit < 0 || digit >= base)
-            return compile_fail(compile, place, "this escape needs %zu %s digits", digits, base == 16 ? "hexadecimal" : "octal") != NULL;
+            return compile_fail(compile, place, "this escape needs %zu %s digits", digits,
+                                base == 16 ? "hexadecimal" : "octal") != NULL;
         code = code * (uint32_t)base + (uint32_t)digit;
     }
     *at = i;

@@ -10,8 +10,11 @@ struct walk {
 };
 
 static bool walk_begin(const struct run *run, const struct node *loop, const struct value *range, struct walk *walk) {
-    *walk = (struct walk){.source = range->container.source, .node = range->container.node, .locals = &run->locals[loop->index],
-        .is_map = range->type == VALUE_MAP, .two_vars = loop->n_vars == 2};
+    *walk = (struct walk){.source = range->container.source,
+                          .node = range->container.node,
+                          .locals = &run->locals[loop->index],
+                          .is_map = range->type == VALUE_MAP,
+                          .two_vars = loop->n_vars == 2};
     return range->type == VALUE_LIST || range->type == VALUE_MAP;
 }
 
@@ -77,7 +80,8 @@ static struct value loop_list(struct run *run, const struct node *loop, const st
         if (!holds)
             continue;
         must(n < most);
-        const struct value *v = loop->loop == LOOP_FILTER ? &walk->locals[0] : eval_operand(run, loop->kids[loop->n - 1], &space);
+        const struct value *v =
+            loop->loop == LOOP_FILTER ? &walk->locals[0] : eval_operand(run, loop->kids[loop->n - 1], &space);
         if (!is_settled(v))
             return *v;
         items[n++] = *v;
@@ -89,7 +93,7 @@ static struct value loop_list(struct run *run, const struct node *loop, const st
 static bool only_pair(const struct value *map, struct value pair[2]) {
     uint64_t cursor = 0;
     return map->type == VALUE_MAP && value_size(map) == 1 &&
-        map->container.source->next(map->container.source, map->container.node, &cursor, &pair[0], &pair[1]);
+           map->container.source->next(map->container.source, map->container.node, &cursor, &pair[0], &pair[1]);
 }
 
 static struct value loop_map(struct run *run, const struct node *loop, const struct value *range, struct walk *walk) {

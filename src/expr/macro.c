@@ -5,8 +5,9 @@
 static const struct {
     const char *name;
     uint8_t loop;
-    uint8_t one_var_args, two_var_args; // most arguments of each form, 0: no such form; LOOP_MAP and transforms take one less too
-    bool filter;                        // the middle argument may be left out
+    uint8_t one_var_args,
+        two_var_args; // most arguments of each form, 0: no such form; LOOP_MAP and transforms take one less too
+    bool filter;      // the middle argument may be left out
 } loops[] = {
     {"all", LOOP_ALL, 2, 3, false},
     {"exists", LOOP_EXISTS, 2, 3, false},
@@ -19,25 +20,25 @@ static const struct {
     {"transformMapEntry", LOOP_TRANSFORM_ENTRY, 0, 4, true},
 };
 
-static bool is_plain_name(const struct node *node) {
-    return node->op == NODE_NAME && !node->absolute;
-}
+static bool is_plain_name(const struct node *node) { return node->op == NODE_NAME && !node->absolute; }
 
 static struct node *make_loop(struct parser *p, struct node *call, size_t form) {
     size_t args = call->n - 1;
     bool two = loops[form].two_var_args > 0 &&
-        (args == loops[form].two_var_args || (loops[form].filter && args + 1 == loops[form].two_var_args));
+               (args == loops[form].two_var_args || (loops[form].filter && args + 1 == loops[form].two_var_args));
     bool one = loops[form].one_var_args > 0 &&
-        (args == loops[form].one_var_args || (loops[form].filter && args + 1 == loops[form].one_var_args));
+               (args == loops[form].one_var_args || (loops[form].filter && args + 1 == loops[form].one_var_args));
     if (!one && !two) {
         return compile_fail(p->compile, call->offset, "%s(…) takes %s", loops[form].name,
-            loops[form].two_var_args == 0 ? "a variable and an expression of it"
-            : loops[form].one_var_args == 0 ? "two variables and an expression of them" : "one or two variables and a condition on them");
+                            loops[form].two_var_args == 0   ? "a variable and an expression of it"
+                            : loops[form].one_var_args == 0 ? "two variables and an expression of them"
+                                                            : "one or two variables and a condition on them");
     }
     size_t n_vars = two ? 2 : 1;
     for (size_t i = 1; i <= n_vars; i++) {
         if (!is_plain_name(call->kids[i]))
-            return compile_fail(p->compile, call->kids[i]->offset, "%s(…) needs the name of a variable here", loops[form].name);
+            return compile_fail(p->compile, call->kids[i]->offset, "%s(…) needs the name of a variable here",
+                                loops[form].name);
     }
     if (two && str_eq(call->kids[1]->name, call->kids[2]->name))
         return compile_fail(p->compile, call->kids[2]->offset, "the two variables need different names");
@@ -59,12 +60,14 @@ static struct node *make_loop(struct parser *p, struct node *call, size_t form) 
 static struct node *make_has(struct parser *p, struct node *call) {
     struct node *what = call->n == 1 ? call->kids[0] : NULL;
     if (!what || (what->op != NODE_SELECT && what->op != NODE_OPT_SELECT && what->op != NODE_INDEX))
-        return compile_fail(p->compile, what ? what->offset : call->offset, "has(…) asks whether a field is there: has(event.subject)");
+        return compile_fail(p->compile, what ? what->offset : call->offset,
+                            "has(…) asks whether a field is there: has(event.subject)");
     what->keep = true;
     return parse_node_of(p, NODE_HAS, call->offset, what, NULL);
 }
 
-static struct node *make_binding(struct parser *p, struct node *call, enum node_op op, struct node *name, struct node *value, struct node *body) {
+static struct node *make_binding(struct parser *p, struct node *call, enum node_op op, struct node *name,
+                                 struct node *value, struct node *body) {
     if (!is_plain_name(name))
         return compile_fail(p->compile, name->offset, "%.*s(…) needs the name of a variable here", STR_ARG(call->name));
     struct node *made = parse_node_of(p, op, call->offset, value, body);

@@ -2,9 +2,7 @@
 // stay names. Kids of unfinished nodes wait on a stack; no tree grows higher than EXPR_DEPTH_MAX.
 #include "parse.h"
 
-static void advance(struct parser *p) {
-    p->token = lex_token(p->compile, &p->at);
-}
+static void advance(struct parser *p) { p->token = lex_token(p->compile, &p->at); }
 
 static bool accept(struct parser *p, int kind) {
     if (p->token.kind != kind)
@@ -32,26 +30,27 @@ static void *unexpected(struct parser *p, const char *wanted) {
     const struct token *token = &p->token;
     static const struct {
         const char *word, *sign;
-    } hints[] = {{"and", "&&"}, {"AND", "&&"}, {"or", "||"}, {"OR", "||"}, {"is", "=="}, {"eq", "=="}, {"ne", "!="}, {"not", "!"},
-        {"NOT", "!"}, {"then", "?"}, {"else", ":"}};
+    } hints[] = {{"and", "&&"}, {"AND", "&&"}, {"or", "||"}, {"OR", "||"},  {"is", "=="}, {"eq", "=="},
+                 {"ne", "!="},  {"not", "!"},  {"NOT", "!"}, {"then", "?"}, {"else", ":"}};
     if (token->kind == TOKEN_BAD)
         return NULL;
     if (token->kind == TOKEN_END)
         return compile_fail(p->compile, token->offset, "the condition ends where %s should follow", wanted);
     for (size_t i = 0; token->kind == TOKEN_NAME && i < COUNT_OF(hints); i++) {
         if (str_eq(token->text, str_of(hints[i].word)))
-            return compile_fail(p->compile, token->offset, "'%s' is not an operator here; did you mean '%s'?", hints[i].word, hints[i].sign);
+            return compile_fail(p->compile, token->offset, "'%s' is not an operator here; did you mean '%s'?",
+                                hints[i].word, hints[i].sign);
     }
     struct str source = p->compile->expr->source;
     size_t len = p->at - token->offset;
-    while (len > 40 || (len > 0 && token->offset + len < source.len && (source.ptr[token->offset + len] & 0xC0) == 0x80))
+    while (len > 40 ||
+           (len > 0 && token->offset + len < source.len && (source.ptr[token->offset + len] & 0xC0) == 0x80))
         len--;
-    return compile_fail(p->compile, token->offset, "'%.*s' where %s should be", (int)len, source.ptr + token->offset, wanted);
+    return compile_fail(p->compile, token->offset, "'%.*s' where %s should be", (int)len, source.ptr + token->offset,
+                        wanted);
 }
 
-static bool expect(struct parser *p, int kind) {
-    return accept(p, kind) || unexpected(p, token_name(kind)) != NULL;
-}
+static bool expect(struct parser *p, int kind) { return accept(p, kind) || unexpected(p, token_name(kind)) != NULL; }
 
 void parse_push(struct parser *p, struct node *node) {
     struct compile *c = p->compile;
@@ -81,7 +80,8 @@ struct node *parse_node(struct parser *p, enum node_op op, size_t offset, size_t
     }
     c->stack_n = base;
     if (height > EXPR_DEPTH_MAX)
-        return compile_fail(c, offset, "the condition is nested deeper than %d; split it with `define`", EXPR_DEPTH_MAX);
+        return compile_fail(c, offset, "the condition is nested deeper than %d; split it with `define`",
+                            EXPR_DEPTH_MAX);
     node->height = (uint8_t)height;
     return node;
 }
@@ -173,7 +173,8 @@ static struct node *parse_name(struct parser *p) {
     if (token.kind != TOKEN_NAME)
         return unexpected(p, absolute ? "a name" : "an expression");
     if (lex_is_reserved(token.text))
-        return compile_fail(p->compile, token.offset, "'%.*s' is a reserved word and cannot be a name", STR_ARG(token.text));
+        return compile_fail(p->compile, token.offset, "'%.*s' is a reserved word and cannot be a name",
+                            STR_ARG(token.text));
     advance(p);
     if (p->token.kind == '(')
         return parse_call(p, NULL, token.text, token.offset);
@@ -223,10 +224,13 @@ static struct node *parse_primary(struct parser *p, bool minus) {
 static struct node *parse_select(struct parser *p, struct node *from, bool optional) {
     advance(p);
     struct token token = p->token;
-    bool keyword = token.kind == TOKEN_TRUE || token.kind == TOKEN_FALSE || token.kind == TOKEN_NULL || token.kind == TOKEN_IN;
+    bool keyword =
+        token.kind == TOKEN_TRUE || token.kind == TOKEN_FALSE || token.kind == TOKEN_NULL || token.kind == TOKEN_IN;
     if (token.kind != TOKEN_NAME && token.kind != TOKEN_QUOTED_NAME)
-        return keyword ? compile_fail(p->compile, token.offset, "'%.*s' cannot be selected with a dot; write [\"%.*s\"]",
-            STR_ARG(token.text), STR_ARG(token.text)) : unexpected(p, "the name of a field");
+        return keyword
+                   ? compile_fail(p->compile, token.offset, "'%.*s' cannot be selected with a dot; write [\"%.*s\"]",
+                                  STR_ARG(token.text), STR_ARG(token.text))
+                   : unexpected(p, "the name of a field");
     advance(p);
     if (p->token.kind == '(' && token.kind == TOKEN_NAME && !optional)
         return parse_call(p, from, token.text, token.offset);
@@ -284,9 +288,9 @@ static const struct {
     int kind;
     uint8_t op, level;
 } binary_signs[] = {
-    {TOKEN_EQ, NODE_EQ, 1}, {TOKEN_NE, NODE_NE, 1}, {'<', NODE_LT, 1}, {TOKEN_LE, NODE_LE, 1}, {'>', NODE_GT, 1},
-    {TOKEN_GE, NODE_GE, 1}, {TOKEN_IN, NODE_IN, 1}, {'+', NODE_ADD, 2}, {'-', NODE_SUB, 2}, {'*', NODE_MUL, 3},
-    {'/', NODE_DIV, 3}, {'%', NODE_MOD, 3},
+    {TOKEN_EQ, NODE_EQ, 1}, {TOKEN_NE, NODE_NE, 1}, {'<', NODE_LT, 1},      {TOKEN_LE, NODE_LE, 1},
+    {'>', NODE_GT, 1},      {TOKEN_GE, NODE_GE, 1}, {TOKEN_IN, NODE_IN, 1}, {'+', NODE_ADD, 2},
+    {'-', NODE_SUB, 2},     {'*', NODE_MUL, 3},     {'/', NODE_DIV, 3},     {'%', NODE_MOD, 3},
 };
 
 static struct node *parse_binary(struct parser *p, unsigned level) {

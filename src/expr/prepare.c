@@ -3,6 +3,8 @@
 #include "check.h"
 #include "regex.h"
 
+#define PATTERNS_MAX 256 // constant patterns of one condition; each may take a millisecond and a megabyte
+
 static const struct value *constant_arg(const struct node *node, size_t i, enum value_type type) {
     const struct node *kid = i < node->n ? node->kids[i] : NULL;
     return kid && kid->op == NODE_CONST && kid->constant.type == type ? &kid->constant : NULL;
@@ -13,6 +15,8 @@ static bool prepare_pattern(struct compile *c, struct node *call) {
     char why[200];
     if (!pattern)
         return true;
+    if (c->expr->n_regexes == PATTERNS_MAX)
+        return compile_fail(c, call->offset, "more than %d patterns in one condition; split it", PATTERNS_MAX) != NULL;
     call->regex = regex_compile(pattern->string.ptr, pattern->string.len, why, sizeof why);
     if (!call->regex)
         return check_complain(c, call->kids[1], "not a regular expression (RE2 syntax): %s", why);
@@ -51,7 +55,7 @@ static bool prepare_networks(struct compile *c, struct node *call) {
             return true;
         if (!ip_network_parse(item.string, network))
             return check_complain(c, call->kids[1], "'%.*s' is not a network; write it as 10.0.0.0/8 or 2001:db8::/32",
-                (int)(item.string.len > 60 ? 60 : item.string.len), item.string.ptr);
+                                  (int)(item.string.len > 60 ? 60 : item.string.len), item.string.ptr);
         items[i] = (struct value){.type = VALUE_CIDR, .network = network};
     }
     struct value networks = value_list(arena, items, n);

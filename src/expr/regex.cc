@@ -29,6 +29,4 @@ bool regex_matches(const struct regex *regex, const char *text, size_t len) {
     return RE2::PartialMatch(re2::StringPiece(text, len), regex->re);
 }
 
-void regex_free(struct regex *regex) {
-    delete regex;
-}
+void regex_free(struct regex *regex) { delete regex; }

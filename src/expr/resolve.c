@@ -1,5 +1,6 @@
 // resolve: names. The longest chain of constant selections is offered to the environment (raw.target[0].id is one
-// look-up, not four); what it does not take stays a selection at evaluation. Macro variables come first, names of types last.
+// look-up, not four); what it does not take stays a selection at evaluation. Macro variables come first, names of
+// types last.
 #include "check.h"
 
 #include <stdio.h>
@@ -17,7 +18,8 @@ static bool constant_step(const struct node *node, struct path_step *out) {
         *out = (struct path_step){.key = node->name};
         return true;
     }
-    const struct node *key = node->n == 2 && (node->op == NODE_INDEX || node->op == NODE_OPT_INDEX) ? node->kids[1] : NULL;
+    const struct node *key =
+        node->n == 2 && (node->op == NODE_INDEX || node->op == NODE_OPT_INDEX) ? node->kids[1] : NULL;
     if (!key || key->op != NODE_CONST)
         return false;
     *out = (struct path_step){.is_index = key->constant.type == VALUE_INT};
@@ -85,8 +87,9 @@ static void become_slot(struct compile *c, struct node *node, const struct expr_
 
 // How many steps name a type: `int`, `net.IP`, `google.protobuf.Timestamp`.
 static size_t find_type_name(const struct path_step *steps, size_t n, struct value *out) {
-    static const enum value_type types[] = {VALUE_NULL, VALUE_BOOL, VALUE_INT, VALUE_UINT, VALUE_DOUBLE, VALUE_STRING, VALUE_BYTES,
-        VALUE_TIMESTAMP, VALUE_DURATION, VALUE_LIST, VALUE_MAP, VALUE_TYPE, VALUE_IP, VALUE_CIDR, VALUE_OPTIONAL};
+    static const enum value_type types[] = {VALUE_NULL,   VALUE_BOOL,  VALUE_INT,       VALUE_UINT,     VALUE_DOUBLE,
+                                            VALUE_STRING, VALUE_BYTES, VALUE_TIMESTAMP, VALUE_DURATION, VALUE_LIST,
+                                            VALUE_MAP,    VALUE_TYPE,  VALUE_IP,        VALUE_CIDR,     VALUE_OPTIONAL};
     for (size_t t = 0; t < COUNT_OF(types); t++) {
         struct str name = str_of(value_type_name(types[t]));
         size_t at = 0, i = 0;
@@ -106,7 +109,8 @@ static size_t find_type_name(const struct path_step *steps, size_t n, struct val
     return 0;
 }
 
-static bool unknown_name(struct compile *c, struct node **nodes, size_t n, const struct expr_ref *ref, const struct buf *why) {
+static bool unknown_name(struct compile *c, struct node **nodes, size_t n, const struct expr_ref *ref,
+                         const struct buf *why) {
     struct node *at = nodes[ref->wrong_step < n ? ref->wrong_step : 0];
     if (why->len > 0 ? !check_complain(c, at, "%.*s", STR_ARG(buf_view(why)))
                      : !check_complain(c, at, "there is no '%.*s' here", STR_ARG(nodes[0]->name)))
@@ -116,7 +120,8 @@ static bool unknown_name(struct compile *c, struct node **nodes, size_t n, const
 }
 
 // Offers nodes[0..n) to the environment. *taken: how many it took; false: no such name, recorded.
-static bool resolve_steps(struct compile *c, struct node **nodes, const struct path_step *steps, size_t n, size_t *taken) {
+static bool resolve_steps(struct compile *c, struct node **nodes, const struct path_step *steps, size_t n,
+                          size_t *taken) {
     struct expr_ref ref = {.type = VALUE_ANY};
     struct buf why;
     buf_init(&why, sizeof c->error->text);
@@ -178,8 +183,9 @@ void resolve_namespace(struct compile *c, struct node *call) {
     struct str name = {dotted, (size_t)len};
     if (len <= 0 || (size_t)len >= sizeof dotted)
         return;
-    bool ours = function_name_exists(name, false) || str_eq(space->name, STR("math")) || str_eq(space->name, STR("strings")) ||
-        str_eq(space->name, STR("optional")) || str_eq(space->name, STR("base64"));
+    bool ours = function_name_exists(name, false) || str_eq(space->name, STR("math")) ||
+                str_eq(space->name, STR("strings")) || str_eq(space->name, STR("optional")) ||
+                str_eq(space->name, STR("base64"));
     if (!ours)
         return;
     struct str kept = arena_str(c->expr->tree, name);

@@ -33,7 +33,8 @@ struct value select_key(struct run *run, const struct value *from, const struct 
             return value_absent();
         if (!is_number(key))
             return value_error("no such overload: a list is indexed by a number");
-        if (!index_of(key, &index) || !from->container.source->at(from->container.source, from->container.node, (size_t)index, &out))
+        if (!index_of(key, &index) ||
+            !from->container.source->at(from->container.source, from->container.node, (size_t)index, &out))
             return value_absent();
         return out;
     case VALUE_OPTIONAL:

@@ -9,7 +9,8 @@ void expr_show_error(struct buf *out, struct str source, const struct expr_error
         begin--;
     while (begin < at && (source.ptr[begin] & 0xC0) == 0x80)
         begin++;
-    while (end < source.len && source.ptr[end] != '\n' && source.ptr[end] != '\r' && (end - at < SHOWN_MAX || (source.ptr[end] & 0xC0) == 0x80))
+    while (end < source.len && source.ptr[end] != '\n' && source.ptr[end] != '\r' &&
+           (end - at < SHOWN_MAX || (source.ptr[end] & 0xC0) == 0x80))
         end++;
     buf_printf(out, "%u:%u: %s\n", error->line, error->column, error->text);
     buf_str(out, STR("    "));

@@ -38,7 +38,8 @@ bool zone_is_offset(struct str name, int64_t *seconds) {
 static bool is_zone_name(struct str name) {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '+' || c == '/';
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                     c == '-' || c == '+' || c == '/';
         if (!plain || (c == '/' && (i == 0 || name.ptr[i - 1] == '/')))
             return false;
     }

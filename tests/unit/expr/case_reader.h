@@ -131,7 +131,8 @@ static struct value read_json(struct case_reader *r) {
 
 static struct value member(const struct value *object, const char *name) {
     struct value key = value_string(str_of(name)), out = value_absent();
-    if (object->type == VALUE_MAP && object->container.source->get(object->container.source, object->container.node, &key, &out))
+    if (object->type == VALUE_MAP &&
+        object->container.source->get(object->container.source, object->container.node, &key, &out))
         return out;
     return value_absent();
 }

@@ -150,8 +150,8 @@ static void count_case(const struct value *test, struct tally *tally) {
         tally->excused++;
     } else {
         tally->wrong++;
-        printf("FAILED %.*s/%.*s: %.*s: %s\n", STR_ARG(member(test, "section").string), STR_ARG(member(test, "name").string),
-               STR_ARG(member(test, "expr").string), error.text);
+        printf("FAILED %.*s/%.*s: %.*s: %s\n", STR_ARG(member(test, "section").string),
+               STR_ARG(member(test, "name").string), STR_ARG(member(test, "expr").string), error.text);
     }
     out = value_absent();
     outcome = run_case(test, true, arena, &out, &error);
@@ -190,14 +190,15 @@ static void test_all_cases(void **state) {
     }
     for (size_t i = 0; i < n; i++) {
         const struct tally *t = &tallies[i];
-        printf("%-14.*s %3zu of %3zu pass, %zu excused; the static check refuses %zu more\n", STR_ARG(t->file), t->passed,
-               t->cases, t->excused, t->refused);
+        printf("%-14.*s %3zu of %3zu pass, %zu excused; the static check refuses %zu more\n", STR_ARG(t->file),
+               t->passed, t->cases, t->excused, t->refused);
         total.cases += t->cases;
         total.passed += t->passed;
         total.refused += t->refused;
         total.wrong += t->wrong;
     }
-    printf("%zu of %zu pass; the static check refuses %zu that have a value\n", total.passed, total.cases, total.refused);
+    printf("%zu of %zu pass; the static check refuses %zu that have a value\n", total.passed, total.cases,
+           total.refused);
     assert_int_equal(total.wrong, 0);
     assert_true(total.cases >= 870);
     arena_free(arena);
