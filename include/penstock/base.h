@@ -63,6 +63,7 @@ char *must_strndup(struct str s);
 // An arena is one lifetime (a policy, a batch, a step). Bounded: beyond `max_bytes` it answers NULL.
 struct arena;
 struct arena *arena_new(size_t max_bytes);
+struct arena *arena_fixed(size_t bytes); // takes all its memory now, so that no arena_alloc ever asks for more; a multiple of 16
 void arena_free(struct arena *arena); // NULL is fine
 void arena_reset(struct arena *arena); // forgets all, keeps one block for reuse
 void *arena_alloc(struct arena *arena, size_t bytes); // zeroed, aligned to 16; NULL at the bound

@@ -10,8 +10,9 @@
 
 #include "penstock/policy.h"
 
-// What the gate may remember. At each bound: dedup and evidence keys: the one that would expire first is forgotten and
-// counted; buckets: a limit without room for another key holds what comes; held signals: the least of all becomes an alert.
+// What the gate may remember. At each bound: dedup, evidence and seen keys: the one that would expire first is forgotten
+// and counted; buckets: a limit without room for another key holds what comes; held signals: the least of all becomes an
+// alert.
 struct gate_bounds {
     size_t dedup_keys, evidence_keys, bucket_keys, seen_keys; // entries of 32 bytes
     size_t held_max;       // signals
@@ -48,7 +49,8 @@ int64_t gate_next_timer_ms(const struct gate *gate);
 const struct policy *gate_policy(const struct gate *gate);
 uint64_t gate_applied_seq(const struct gate *gate); // last record it has taken
 
-// The verdicts: every hit of a candidate ends in exactly one of the first seven.
+// The verdicts: every hit of a candidate ends in exactly one of the first eight.
+// signal_units = sent_units + held_now + expired + hold_full + over_alerts + unrouted + withdrawn.
 // X(name, "help")
 #define GATE_COUNTS(X) \
     X(below, "hits below the alert threshold") \
@@ -58,9 +60,10 @@ uint64_t gate_applied_seq(const struct gate *gate); // last record it has taken
     X(shadow_alerts, "alerts that shadow routes would have sent") \
     X(shadow_signals, "signals that shadow routes would have sent") \
     X(unknown_subject, "hits to be enforced that name no definite subject; alerts where above the threshold") \
+    X(stale, "hits sifted under an earlier policy whose route the policy in force does not have") \
     X(candidates, "candidate records taken") \
     X(hits, "routes' hits in candidates taken") \
-    X(redelivered, "candidate records that had been taken before") \
+    X(redelivered, "candidates and dead letters that had been taken before") \
     X(signal_units, "signals, one for each consumer they go to (an undivided one that waits counts once)") \
     X(sent_units, "signal units sent on") \
     X(held, "signal units ever held") \
@@ -69,6 +72,8 @@ uint64_t gate_applied_seq(const struct gate *gate); // last record it has taken
     X(hold_full, "units turned into alerts because the hold was full") \
     X(over_alerts, "units turned into alerts by a limit with over: alert") \
     X(unrouted, "signals that no consumer accepts, turned into alerts") \
+    X(withdrawn, "held units turned into alerts because a new policy has no use for them") \
+    X(unheard, "alerts that no consumer accepts") \
     X(unowned, "alerts that went to the default owner") \
     X(dead_letters, "dead letters taken") \
     X(forgotten, "keys forgotten at a bound before their time") \
@@ -80,7 +85,7 @@ struct gate_counts {
     uint64_t held_now; // units waiting
 };
 const struct gate_counts *gate_get_counts(const struct gate *gate);
-// Verdicts of one route (index in gate_policy): alerts, signals, deduplicated, below, shadow. Zeroed when a policy takes effect.
+// Verdicts of one route (index in gate_policy). Zeroed when a policy takes effect.
 struct route_counts {
     uint64_t below, alerts, signals, deduplicated, shadow;
 };
@@ -92,8 +97,9 @@ void gate_each_position(const struct gate *gate, void (*each)(void *ctx, const s
 // The last sequence number given to a consumer's stream, by name; "" for the dead letters. 0: none yet.
 uint64_t gate_consumer_seq(const struct gate *gate, struct str consumer);
 
-// State to bytes and back. Saving gives the same bytes for the same state. Loading wants a gate just opened and the policy
-// that was in force (its bundle's hash is in the bytes and is compared). False: *status says why; the gate must be thrown away.
+// State to bytes and back. Saving gives the same bytes for the same state. Loading wants a gate just opened and the
+// policy that was in force (its bundle's hash is in the bytes and is compared), and takes a reference to it. Other bounds
+// than the saved state's are fine if it fits. False: *status says why; the gate must be closed and thrown away.
 void gate_save(const struct gate *gate, struct buf *out);
 bool gate_load(struct gate *gate, struct str bytes, struct policy *policy, struct status *status);
 

@@ -1,0 +1,116 @@
+// verdict: from a hit and its confidence to drop, alert or signal, and why not more.
+//
+// A signal needs more than a number: one definite subject, nobody's protection over
+// it, somebody who answers for it, and a route in force. Whatever lacks one of these
+// becomes an alert that says which, so that a person sees what no machine did.
+#include "gate_internal.h"
+
+static struct str text_of(const struct value *v)
+{
+    return v->type == VALUE_STRING ? v->string : (struct str){NULL, 0};
+}
+
+static bool is_true(const struct value *v)
+{
+    return v->type == VALUE_BOOL && v->boolean;
+}
+
+// Nobody, or a pattern that stands for many, must never come to mean everybody.
+static bool is_definite(struct str subject)
+{
+    struct str id = str_trim(subject);
+    bool says_something = false;
+    for (size_t i = 0; i < id.len; i++) {
+        if (id.ptr[i] == '*')
+            return false;
+        if (id.ptr[i] != '%' && id.ptr[i] != '?')
+            says_something = true;
+    }
+    return says_something;
+}
+
+void decision_begin(struct decision *decision, const struct candidate *candidate, struct str bytes)
+{
+    decision->candidate = candidate;
+    decision->bytes = bytes;
+    decision->confidence = 0;
+    decision->n_evidence = 0;
+    decision->boundaries = 0;
+    decision->duplicates = 0;
+    decision->has_dedup = false;
+    decision->dedup_key = (struct hash128){0};
+    decision->tenant = text_of(&candidate->event[EVENT_TENANT]);
+    decision->subject = text_of(&candidate->event[EVENT_SUBJECT_ID]);
+    decision->definite = is_definite(decision->subject);
+    struct str known_as = text_of(&candidate->identity[IDENTITY_ID]);
+    if (candidate->known_identity && known_as.len)
+        decision->subject = known_as;
+    struct hash_parts parts = {.len = 0};
+    hash_parts_str(&parts, decision->tenant);
+    hash_parts_str(&parts, decision->subject);
+    decision->subject_hash = hash_parts_end(&parts);
+}
+
+static double clamp_threshold(double threshold)
+{
+    return threshold > 0 ? (threshold < 1 ? threshold : 1) : 0;
+}
+
+enum verdict reach_verdict(const struct decision *decision, struct str *why)
+{
+    const struct route *route = decision->route;
+    double confidence = decision->confidence;
+    *why = (struct str){NULL, 0};
+    if (route->has_signal && confidence >= clamp_threshold(route->threshold_signal + decision->hit.adjust_signal)) {
+        if (!decision->definite)
+            *why = STR("unknown_subject");
+        else if (is_true(&decision->candidate->identity[IDENTITY_PROTECTED]))
+            *why = STR("protected");
+        else if (!route->allow_unowned && !is_owned(decision))
+            *why = STR("unowned");
+        else if (route->mode == MODE_ALERT)
+            *why = STR("mode");
+        return why->len ? VERDICT_ALERT : VERDICT_SIGNAL;
+    }
+    if (confidence >= clamp_threshold(route->threshold_alert + decision->hit.adjust_alert) ||
+        (decision->boundaries & route->escalate_on)) {
+        if (route->has_signal)
+            *why = STR("below_threshold");
+        return VERDICT_ALERT;
+    }
+    return VERDICT_DROP;
+}
+
+void decide_hit(struct gate *gate, struct decision *decision)
+{
+    const struct route *route = decision->route;
+    struct route_counts *of_route = &gate->route_counts[decision->route_index];
+    weigh_evidence(gate, decision);
+    struct str why;
+    enum verdict verdict = reach_verdict(decision, &why);
+    if (verdict == VERDICT_DROP) {
+        gate->counts.below++;
+        of_route->below++;
+        return;
+    }
+    unsigned strength = verdict == VERDICT_SIGNAL ? 1 + action_strength(route->action) : 1;
+    if (dedup_repeats(gate, decision, strength)) {
+        gate->counts.deduplicated++;
+        of_route->deduplicated++;
+        return;
+    }
+    if (route->mode == MODE_SHADOW) {
+        ++*(verdict == VERDICT_SIGNAL ? &gate->counts.shadow_signals : &gate->counts.shadow_alerts);
+        of_route->shadow++;
+        return;
+    }
+    if (verdict == VERDICT_SIGNAL) {
+        gate->counts.signals++;
+        of_route->signals++;
+        signal_begin(gate, decision);
+        return;
+    }
+    ++*(str_eq(why, STR("unknown_subject")) ? &gate->counts.unknown_subject : &gate->counts.alerts);
+    of_route->alerts++;
+    emit_alert(gate, decision, why, STR("alert"), NULL);
+}
