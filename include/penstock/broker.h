@@ -77,12 +77,13 @@ struct kafka_plan {
     size_t n_fixed;
     struct door_state *door; // gets the library's errors and its log
     void *owner;             // for the owner's own callbacks
-    // The rest is set by the callbacks, on the owner's thread as it polls; `logged_ms` on any.
+    // The rest is set by the callbacks, on the owner's thread as it polls; the atomic ones on any.
     bool fatal;       // only a new handle helps
     bool down;        // no broker answers, or none lets us in; kafka_client_probe finds out when that is over
     int64_t probe_ms; // the next probe
     char reason[160];
     _Atomic int64_t logged_ms;
+    atomic_bool made; // what the library logs before may quote settings, and is not passed on
 };
 // A configuration with settings and the callbacks for errors and log lines; the caller adds its own callbacks. NULL: a setting
 // that can never work; the message names its key.

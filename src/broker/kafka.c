@@ -80,7 +80,7 @@ static void on_error(rd_kafka_t *client, int error, const char *reason, void *op
 // Called on the library's threads. Connection failures come through on_error, throttled and in our words.
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text) {
     struct kafka_plan *plan = rd_kafka_opaque(client);
-    if (!plan || level > LOG_WARNING_LEVEL || strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0)
+    if (!plan || !atomic_load(&plan->made) || level > LOG_WARNING_LEVEL || strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0)
         return;
     int64_t now_ms = clock_monotonic_ms(), last_ms = atomic_load(&plan->logged_ms);
     if (last_ms != 0 && now_ms - last_ms < LIBRARY_LOG_EVERY_MS)
@@ -170,8 +170,11 @@ static bool quotes_a_value(const char *text, const struct kafka_settings *settin
 rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, const struct kafka_settings *settings, bool producer, struct status *status) {
     char text[300];
     rd_kafka_t *client = rd_kafka_new(producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof text);
-    if (client)
+    if (client) {
+        struct kafka_plan *plan = rd_kafka_opaque(client);
+        atomic_store(&plan->made, true);
         return client;
+    }
     rd_kafka_conf_destroy(conf);
     bool quotes = quotes_a_value(text, settings);
     status_fail(status, STATUS_INVALID, "kafka: librdkafka %s refuses the settings together: %s", rd_kafka_version_str(),
