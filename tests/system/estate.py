@@ -48,14 +48,15 @@ ALERTS = 'kind == "alert"'
 
 def event(number, action="stolen", user=None, **more):
     """One raw event, as bytes. The same arguments give the same bytes."""
-    return json.dumps({"id": f"e{number}", "time": "2026-01-05T10:00:00Z", "action": action,
-                       "user": f"user{number}@acme.example" if user is None else user, "ip": "203.0.113.7", **more}).encode()
+    user = f"user{number}@acme.example" if user is None else user
+    return json.dumps({"id": f"e{number}", "time": "2026-01-05T10:00:00Z", "action": action, "user": user,
+                       "ip": "203.0.113.7", **more}).encode()
 
 
 def consumers(**of):
     """A route document with consumers: name -> (accepts, to) or (accepts, to, further settings)."""
-    listed = [{"name": name, "accepts": given[0], "format": "json", "to": given[1], **(given[2] if len(given) > 2 else {})}
-              for name, given in of.items()]
+    listed = [{"name": name, "accepts": accepts, "format": "json", "to": to, **(more[0] if more else {})}
+              for name, (accepts, to, *more) in of.items()]
     return "\n---\n" + json.dumps({"consumers": listed}) + "\n"
 
 

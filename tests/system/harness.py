@@ -18,6 +18,8 @@ import unittest
 import urllib.error
 import urllib.request
 
+import estate
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("PENSTOCK_BINARY", str(ROOT / "build/penstock"))
 WRAP = shlex.split(os.environ.get("PENSTOCK_WRAP", ""))  # valgrind and its options, say
@@ -48,6 +50,12 @@ def run(*arguments, stdin=b"", seconds=60.0):
     done = subprocess.run([*WRAP, BINARY, *map(str, arguments)], input=stdin, capture_output=True,
                           timeout=seconds * PATIENCE)
     return done.returncode, done.stdout, done.stderr.decode("utf-8", "replace")
+
+
+def promtool(text):
+    """What `promtool check metrics` finds; nothing if all is well."""
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
+    return done.stdout + done.stderr
 
 
 class Metrics:
@@ -185,5 +193,35 @@ class Case(unittest.TestCase):
 
 
 class OnBroker(Case):
-    """A test whose body is the same on Kafka and on NATS; the runner sets `broker` on a subclass for each."""
+    """A test whose body is the same on each of `brokers`; the runner makes a subclass for each and sets `broker`."""
+    brokers = ("nats", "kafka")
     broker = None
+    count = 0
+
+    def setUp(self):
+        super().setUp()
+        OnBroker.count += 1
+        self.prefix = f"t{os.getpid()}x{OnBroker.count}"
+
+    def deploy(self, routes, *consumers, more=None, inventory=(), name="p"):
+        """A penstock on this broker: one source `in`, and for each consumer (name, accepts[, settings]) a stream."""
+        self.broker.prepare(self.prefix, [each[0] for each in consumers])
+        listed = {each[0]: (each[1], self.broker.to(self.prefix, each[0]), *each[2:]) for each in consumers}
+        config = {**self.broker.connection(), "sources": [self.broker.source(self.prefix)], **(more or {})}
+        return self.penstock(config, routes + estate.consumers(**listed), inventory, name)
+
+    def put(self, payloads):
+        self.broker.put(self.prefix, payloads)
+
+    def take(self, consumer):
+        return self.broker.take(self.prefix, consumer)
+
+    def take_at_least(self, consumer, count, seconds=30.0):
+        """All records of a consumer once there are so many; those that came meanwhile as well."""
+        taken = []
+
+        def enough():
+            taken[:] = self.take(consumer)
+            return len(taken) >= count
+        wait_until(lambda: f"{count} records for {consumer}; there are {len(taken)}", enough, seconds, every=0.3)
+        return taken

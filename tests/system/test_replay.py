@@ -1,0 +1,72 @@
+"""`penstock replay`: the same input gives the same bytes, and they are the bytes that stand in tests/system/golden."""
+import json
+import os
+import re
+
+import harness
+from harness import ROOT, Case
+
+EVENTS = ROOT / "tests/data/events"
+GOLDEN = ROOT / "tests/system/golden"
+SOURCES = ("cloudtrail", "okta", "github-audit", "github-webhook")
+SUMMARY = re.compile(r"^in=(\d+) drop=(\d+) alert=(\d+) signal=(\d+) deduplicated=(\d+) held=(\d+) shadow=(\d+) dead=(\d+)$",
+                     re.M)
+
+
+def replay(source, *more):
+    return harness.run("replay", "--routes", ROOT / "routes", "--inventory", ROOT / "config/inventory.ndjson",
+                       "--source", source, *(more or [EVENTS / f"{source}.ndjson"]))
+
+
+class Replay(Case):
+    def test_twice_gives_the_same_bytes(self):
+        for source in SOURCES:
+            with self.subTest(source):
+                first, second = replay(source), replay(source)
+                self.assertEqual(first[0], 0, first[2])
+                self.assertEqual(first, second)
+
+    def test_standard_input_is_a_file_like_any_other(self):
+        text = (EVENTS / "okta.ndjson").read_bytes()
+        code, out, err = harness.run("replay", "--routes", ROOT / "routes", "--inventory", ROOT / "config/inventory.ndjson",
+                                     "--source", "okta", "-", stdin=text)
+        self.assertEqual(code, 0, err)
+        self.assertEqual([json.loads(line)["title" if b'"alert"' in line else "action"] for line in out.splitlines() if b'"kind"' in line],
+                         [json.loads(line)["title" if b'"alert"' in line else "action"] for line in replay("okta")[1].splitlines() if b'"kind"' in line])
+
+    def test_the_golden_outputs(self):
+        """PENSTOCK_GOLDEN=write writes them anew; the diff is then for people to judge."""
+        for source in SOURCES:
+            with self.subTest(source):
+                code, out, err = replay(source)
+                self.assertEqual(code, 0, err)
+                summary = SUMMARY.search(err)
+                self.assertTrue(summary, err)
+                text = out + summary[0].encode() + b"\n"
+                golden = GOLDEN / f"replay-{source}.ndjson"
+                if os.environ.get("PENSTOCK_GOLDEN") == "write":
+                    golden.write_bytes(text)
+                self.assertEqual(text.decode().splitlines(), golden.read_text().splitlines())
+
+    def test_every_event_is_accounted_for(self):
+        for source in SOURCES:
+            with self.subTest(source):
+                counts = list(map(int, SUMMARY.search(replay(source)[2]).groups()))
+                self.assertEqual(counts[0], len((EVENTS / f"{source}.ndjson").read_bytes().splitlines()))
+                self.assertGreater(sum(counts[2:4]), 0, "the shipped routes find something in the shipped events")
+
+    def test_outputs_fit_the_schema(self):
+        from test_flow import output_schema
+        for source in SOURCES:
+            for line in replay(source)[1].splitlines():
+                document = json.loads(line)
+                output_schema().validate(document.get("data", document) if "specversion" in document else document)
+
+    def test_a_dead_letter_makes_it_exit_1(self):
+        bad = self.folder / "bad.ndjson"
+        bad.write_bytes(b'{"uuid": "1"}\n{broken\n\n{"uuid": "2"}\n')
+        code, _, err = replay("okta", bad)
+        self.assertEqual(code, 1, err)
+        self.assertEqual(SUMMARY.search(err)[8], "1", err)
+        self.assertEqual(replay("okta", self.folder / "nothing.ndjson")[0], 1)
+        self.assertEqual(harness.run("replay", "--routes", ROOT / "routes")[0], 2)
