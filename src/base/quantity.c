@@ -81,7 +81,7 @@ bool size_parse(struct str text, uint64_t *bytes) {
         {"TiB", UINT64_C(1) << 40},
     };
     int64_t count;
-    if (!str_to_int64(take_while(&text, '0', '9'), &count))
+    if (text.len == 0 || !str_to_int64(take_while(&text, '0', '9'), &count))
         return false;
     for (size_t i = 0; i < COUNT_OF(units); i++)
         if (str_eq(text, str_of(units[i].name)))

@@ -45,14 +45,16 @@ void json_write_string(struct buf *out, struct str s) {
             at += len;
             continue;
         }
-        buf_add(out, s.ptr + written, at - written);
+        if (at > written)
+            buf_add(out, s.ptr + written, at - written);
         if (len == 0)
             buf_str(out, STR("\xef\xbf\xbd"));
         else
             write_escape(out, c);
         written = ++at;
     }
-    buf_add(out, s.ptr + written, at - written);
+    if (at > written)
+        buf_add(out, s.ptr + written, at - written);
     buf_char(out, '"');
 }
 
@@ -86,8 +88,9 @@ static void write_zeros(struct buf *out, int n) {
         buf_char(out, '0');
 }
 
-// Laid out as ECMAScript does, but for two cases that must survive reading, where digits alone are an integer: from 1e18
-// on (not 1e21) there is an exponent, since an integer beyond 64 bits is refused; and -0 has its sign and a fraction.
+// Laid out as ECMAScript does, but for two cases where digits alone would be read as an integer that is another number:
+// from 1e16 on (not 1e21) there is an exponent, because the zeros that fill up the shortest digits are not exact there;
+// and -0 has a fraction.
 void json_write_double(struct buf *out, double number) {
     char digits[DOUBLE_DIGITS_MAX];
     int exponent;
@@ -102,7 +105,7 @@ void json_write_double(struct buf *out, double number) {
     if (number < 0)
         buf_char(out, '-');
     int n = (int)double_digits(fabs(number), digits, &exponent);
-    if (exponent >= 18 || exponent < -7) {
+    if (exponent >= 16 || exponent < -6) {
         buf_char(out, digits[0]);
         if (n > 1)
             buf_char(out, '.');

@@ -35,6 +35,10 @@ static void reads_and_writes_addresses(void **state) {
     }
     struct ip_address ip;
     assert_false(ip_parse((struct str){"10.1.2.3\0x", 10}, &ip));
+    struct ip_network network;
+    assert_false(ip_parse((struct str){0}, &ip));
+    assert_false(ip_parse_port((struct str){0}, &ip));
+    assert_false(ip_network_parse((struct str){0}, &network));
 }
 
 static void reads_addresses_with_ports(void **state) {

@@ -28,6 +28,9 @@ static void compares(void **state) {
     assert_false(str_ends(STR("c"), STR("bc")));
     assert_true(str_eq(str_trim(STR(" \t\r\n x y \v\f")), STR("x y")));
     assert_int_equal(str_trim(STR(" \n ")).len, 0);
+    struct str nothing = {0};
+    assert_int_equal(str_trim(nothing).len, 0);
+    assert_true(str_starts(nothing, nothing) && str_eq_fold(nothing, STR("")));
 }
 
 static void reads_integers(void **state) {
@@ -43,6 +46,7 @@ static void reads_integers(void **state) {
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_false(str_to_int64(str_of(bad[i]), &n));
     assert_false(str_to_int64((struct str){"1\0", 2}, &n));
+    assert_false(str_to_int64((struct str){0}, &n));
     uint64_t seed = 2;
     for (int i = 0; i < 20000; i++) {
         char text[32];

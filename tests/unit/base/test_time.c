@@ -221,6 +221,17 @@ static void sizes(void **state) {
     }
 }
 
+static void nothing_is_none_of_them(void **state) {
+    (void)state;
+    struct str nothing = {0};
+    int64_t n;
+    int32_t nanos;
+    uint64_t bytes;
+    assert_false(time_parse(nothing, &n, &nanos));
+    assert_false(duration_parse(nothing, &n));
+    assert_false(size_parse(nothing, &bytes));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_forms_of_real_events),
@@ -231,6 +242,7 @@ int main(void) {
         cmocka_unit_test(clocks_run),
         cmocka_unit_test(durations),
         cmocka_unit_test(sizes),
+        cmocka_unit_test(nothing_is_none_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
