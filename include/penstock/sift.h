@@ -62,6 +62,8 @@ struct sift_output {
 void sift_output_init(struct sift_output *out);
 void sift_output_clear(struct sift_output *out);
 void sift_output_free(struct sift_output *out);
+// What was appended to `out->bytes` from `at` on is a record of this type.
+void sift_output_add(struct sift_output *out, enum record_type type, size_t at);
 static inline struct str sift_record_bytes(const struct sift_output *out, const struct sift_record *record)
 {
     return (struct str){out->bytes.ptr + record->at, record->len};

@@ -38,7 +38,7 @@ void sift_output_free(struct sift_output *out)
     *out = (struct sift_output){0};
 }
 
-static void add_record(struct sift_output *out, enum record_type type, size_t at)
+void sift_output_add(struct sift_output *out, enum record_type type, size_t at)
 {
     must(!out->bytes.overflow);
     if (out->n == out->cap) {
@@ -77,7 +77,7 @@ static void add_dead_letter(const struct sift_input *input, struct coordinates a
     struct dead_letter letter = {.at = at, .received_ms = input->received_ms, .reason = reason, .detail = str_of(detail), .full_bytes = input->full_bytes, .bytes = bytes};
     size_t start = out->bytes.len;
     dead_letter_write(&out->bytes, &letter);
-    add_record(out, RECORD_DEAD, start);
+    sift_output_add(out, RECORD_DEAD, start);
 }
 
 // The reasons are one table; `detail` is its help text.
@@ -208,7 +208,7 @@ static void sift_event(struct sifter *sifter, const struct policy *policy, const
         refuse(sifter, input, at, DEAD_candidate_too_large, out);
         return;
     }
-    add_record(out, RECORD_CANDIDATE, start);
+    sift_output_add(out, RECORD_CANDIDATE, start);
     if (wants_signal && !is_definite(&candidate.event[EVENT_SUBJECT_ID]))
         refuse(sifter, input, at, DEAD_unknown_subject, out);
 }

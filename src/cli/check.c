@@ -1,0 +1,69 @@
+// `penstock check`: everything that can be known before running.
+#include <stdio.h>
+
+#include "options.h"
+
+static bool check_config(const char *path, struct config **config)
+{
+    struct findings findings;
+    findings_init(&findings);
+    *config = config_load(path, &findings);
+    print_findings_to(&findings, true);
+    findings_free(&findings);
+    return *config != NULL;
+}
+
+static bool check_connections(const struct config *config, const struct policy *policy)
+{
+    bool ok = true;
+    for (size_t i = 0; i < policy->n_consumers; i++) {
+        const struct consumer *consumer = &policy->consumers[i];
+        bool kafka = consumer->to == TO_KAFKA && !config->kafka.brokers, nats = consumer->to == TO_NATS && !config->nats.url;
+        if (!kafka && !nats)
+            continue;
+        fprintf(stderr, "%.*s:%u:1: error: consumer '%.*s' sends to %s, but %s has no `%s:` connection\n", STR_ARG(consumer->file), consumer->line, STR_ARG(consumer->name), kafka ? "Kafka" : "NATS", config->path, kafka ? "kafka" : "nats");
+        ok = false;
+    }
+    return ok;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *config_path = NULL, *routes = NULL, *inventory_path = NULL;
+    const struct option options[] = {{"--config", &config_path, false}, {"--routes", &routes, false}, {"--inventory", &inventory_path, false}};
+    int code;
+    if (!options_read(&verb_check, options, COUNT_OF(options), &argc, argv, &code))
+        return code;
+    if (argc > 1 || (!config_path && !routes))
+        return usage_error(&verb_check, "say what to check: --config FILE or --routes DIR");
+    struct config *config = NULL;
+    bool ok = !config_path || check_config(config_path, &config);
+    if (config && !routes)
+        routes = config->routes;
+    if (config && !inventory_path)
+        inventory_path = config->inventory;
+    size_t warnings = 0;
+    struct policy *policy = routes ? load_routes(routes, config ? config_policy_sources(config) : NULL, config ? config->n_sources : 0, true, &warnings) : NULL;
+    struct inventory *inventory = load_inventory_or_empty(inventory_path);
+    if (policy && config)
+        ok &= check_connections(config, policy);
+    ok &= (policy || !routes) && inventory;
+    if (ok && policy)
+        printf("ok: %zu maps, %zu routes, %zu consumers, %zu tests, %zu identities, %zu warnings\n", policy->n_maps, policy->n_routes, policy->n_consumers, policy->n_tests, inventory_size(inventory), warnings);
+    policy_unref(policy);
+    inventory_unref(inventory);
+    config_free(config);
+    return ok ? EXIT_OK : EXIT_FAILED;
+}
+
+const struct verb verb_check = {
+    .name = "check",
+    .summary = "say what is wrong with configuration and routes before running",
+    .help = "penstock check [--config FILE] [--routes DIR] [--inventory FILE]\n\n"
+            "Reads and compiles everything and says what is wrong, one finding a line:\n"
+            "    FILE:LINE:COLUMN: error|warning: what is wrong and what would mend it\n"
+            "With --config also the deployment file, with its sources, routes and inventory.\n"
+            "Without it every map is a source of its own name.\n\n"
+            "Exit: 0 no errors (warnings are allowed), 1 errors, 2 usage.\n",
+    .run = run,
+};

@@ -1,0 +1,4 @@
+// penstock: argv -> verb.
+#include "penstock/cli.h"
+
+int main(int argc, char **argv) { return cli_main(argc, argv); }
