@@ -134,7 +134,7 @@ static bool find_place(struct journal_cursor *cursor, struct status *status) {
 }
 
 // The reader did not find what should be there. JOURNAL_END when what should be there has changed meanwhile, or may be
-// about to: until a record is durable, a failing sync may take it out of the file, and the appender puts it into another.
+// about to: until a record is durable, a failing sync may take it out of the file; the appender puts it into another.
 static enum journal_read look_again(
     struct journal_cursor *cursor, enum reader_result result, int error, struct status *status) {
     struct journal *journal = cursor->journal;

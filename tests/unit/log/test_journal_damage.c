@@ -230,6 +230,41 @@ static void flipped_bits_behind_the_last_sync_are_a_torn_end(void **state) {
     remove_folder(dir);
 }
 
+static size_t end_of_record(const struct image *image, uint64_t count) {
+    size_t whole = 0;
+    for (size_t n = SEGMENT_HEADER_BYTES; records_within(image, n, &whole) < count; n++) {
+        assert_true(n < image->bytes.len);
+    }
+    return whole;
+}
+
+static void whole_records_out_of_order_are_refused(void **state) {
+    (void)state;
+    char *dir = new_folder();
+    char saved[4096];
+    struct image images[2];
+    uint64_t last;
+    make_images(dir, 0, images, &last);
+    struct buf *bytes = &images[1].bytes;
+    const size_t len = bytes->len;
+    assert_true(len < sizeof saved);
+    memcpy(saved, bytes->ptr, len);
+    // The second record with the mark behind it: taken out, and put in twice.
+    const size_t begin = end_of_record(&images[1], 1) + RECORD_HEADER_BYTES;
+    const size_t end = end_of_record(&images[1], 2) + RECORD_HEADER_BYTES;
+    memmove(bytes->ptr + begin, bytes->ptr + end, len - end);
+    bytes->len = len - (end - begin);
+    put_images(dir, images);
+    expect_refusal(dir, images[1].first_seq);
+    bytes->len = 0;
+    buf_add(bytes, saved, end);
+    buf_add(bytes, saved + begin, len - begin);
+    put_images(dir, images);
+    expect_refusal(dir, images[1].first_seq);
+    free_images(images);
+    remove_folder(dir);
+}
+
 static void a_cursor_finds_damage_that_comes_later(void **state) {
     (void)state;
     char *dir = new_folder();
@@ -312,6 +347,7 @@ int main(void) {
         cmocka_unit_test(a_missing_segment_is_refused),
         cmocka_unit_test(every_flipped_bit_of_a_durable_journal_is_found),
         cmocka_unit_test(flipped_bits_behind_the_last_sync_are_a_torn_end),
+        cmocka_unit_test(whole_records_out_of_order_are_refused),
         cmocka_unit_test(a_cursor_finds_damage_that_comes_later),
         cmocka_unit_test(strange_files_are_not_taken_for_segments),
         cmocka_unit_test(another_version_is_refused_by_its_number),
