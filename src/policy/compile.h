@@ -126,10 +126,10 @@ struct compiled {
 
 void report_error(struct compile *c, struct place at, const char *format, ...) PENSTOCK_PRINTF(3, 4);
 void report_warning(struct compile *c, struct place at, const char *format, ...) PENSTOCK_PRINTF(3, 4);
-void *compile_alloc(struct compile *c, size_t bytes); // zeroed, lives with the policy; never NULL
-struct str compile_str(struct compile *c, struct str s);
+void *policy_alloc(struct compile *c, size_t bytes); // zeroed, lives with the policy; never NULL
+struct str policy_str(struct compile *c, struct str s);
 // Room for one more element of a list that is only needed while compiling.
-void *grow(void *items, size_t n, size_t *cap, size_t element_bytes);
+void *grow_list(void *items, size_t n, size_t *cap, size_t element_bytes);
 
 // ---- expressions (condition.c, resolve.c, define.c, template.c) -------------------------------
 
@@ -162,7 +162,7 @@ struct expansion {
     struct buf buf;
     bool broken; // uses a definition that has been reported
 };
-bool expand(struct compile *c, struct str text, struct expansion *out, struct expr_error *error);
+bool expand_definitions(struct compile *c, struct str text, struct expansion *out, struct expr_error *error);
 size_t expansion_place(const struct expansion *expansion, size_t offset);
 void expansion_free(struct expansion *expansion);
 void collect_definitions(struct compile *c, struct source_file *file, const struct doc_node *node);

@@ -20,7 +20,7 @@ static void want_slots(struct compile *c, const struct expr *expr)
     for (size_t i = 0; i < n; i++) {
         if (slots[i] < SLOT_RAW)
             continue;
-        c->slots->items = grow(c->slots->items, c->slots->n, &c->slots->cap, sizeof *c->slots->items);
+        c->slots->items = grow_list(c->slots->items, c->slots->n, &c->slots->cap, sizeof *c->slots->items);
         c->slots->items[c->slots->n++] = slots[i];
     }
     free(slots);
@@ -38,8 +38,8 @@ static struct expr *compile_cached(struct compile *c, struct str text, struct ex
     struct resolver resolver = {.c = c, .scope = c->scope};
     struct expr *expr = known ? out->exprs[index] : expr_compile(text, &(struct expr_env){&resolver, resolve_name}, error);
     if (expr && !known) {
-        out->exprs = grow(out->exprs, out->n_exprs, &out->cap_exprs, sizeof(struct expr *));
-        names_add(&c->expressions, compile_str(c, buf_view(&key)), out->n_exprs, NULL);
+        out->exprs = grow_list(out->exprs, out->n_exprs, &out->cap_exprs, sizeof(struct expr *));
+        names_add(&c->expressions, policy_str(c, buf_view(&key)), out->n_exprs, NULL);
         out->exprs[out->n_exprs++] = expr;
     }
     buf_free(&key);
@@ -56,7 +56,14 @@ static bool type_fits(const struct expr *expr, enum value_type wanted)
 
 static const char *type_words(enum value_type type)
 {
-    return type == VALUE_BOOL ? "true or false" : type == VALUE_DOUBLE ? "a number" : type == VALUE_STRING ? "a text" : "another value";
+    switch (type) {
+    case VALUE_BOOL: return "true or false";
+    case VALUE_INT:
+    case VALUE_UINT:
+    case VALUE_DOUBLE: return "a number";
+    case VALUE_STRING: return "a text";
+    default: return value_type_name(type);
+    }
 }
 
 struct expr *compile_part(struct compile *c, const struct doc_node *scalar, size_t offset, size_t len, enum value_type wanted)
@@ -65,7 +72,7 @@ struct expr *compile_part(struct compile *c, const struct doc_node *scalar, size
     struct expr_error error = {0};
     struct expr *expr = NULL;
     struct str text = {scalar->text.ptr + offset, len};
-    bool expanded = expand(c, text, &expansion, &error);
+    bool expanded = expand_definitions(c, text, &expansion, &error);
     if (expanded && expansion.broken) { // told where the definition stands; here it must not pass for a whole condition
         expansion_free(&expansion);
         return NULL;
@@ -80,8 +87,8 @@ struct expr *compile_part(struct compile *c, const struct doc_node *scalar, size
         return NULL;
     }
     if (!type_fits(expr, wanted)) {
-        report_error(c, place_of_offset(c, scalar, offset), "this gives %s (%s) where %s is needed", type_words(expr_type(expr)),
-                     value_type_name(expr_type(expr)), type_words(wanted));
+        report_error(c, place_of_offset(c, scalar, offset), "this gives %s where %s is needed", type_words(expr_type(expr)),
+                     type_words(wanted));
         return NULL;
     }
     want_slots(c, expr);

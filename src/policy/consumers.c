@@ -181,13 +181,13 @@ static void add_consumer(struct compile *c, const struct doc_node *node)
 {
     struct consumer_draft draft = {.file = c->file, .node = node};
     draft.broken = !read_object(c, &consumer_object, node, &draft.consumer);
-    draft.consumer.file = compile_str(c, c->file->text.path);
+    draft.consumer.file = policy_str(c, c->file->text.path);
     draft.consumer.line = node->line;
     for (size_t i = 0; i < c->n_consumers && draft.consumer.name.len > 0; i++)
         if (str_eq(c->consumers[i].consumer.name, draft.consumer.name))
             report_error(c, place_of(c->file, node), "consumer '%.*s' stands already at %.*s:%u; rename one of them",
                          STR_ARG(draft.consumer.name), STR_ARG(c->consumers[i].file->text.path), c->consumers[i].node->line);
-    c->consumers = grow(c->consumers, c->n_consumers, &c->cap_consumers, sizeof *c->consumers);
+    c->consumers = grow_list(c->consumers, c->n_consumers, &c->cap_consumers, sizeof *c->consumers);
     c->consumers[c->n_consumers++] = draft;
 }
 

@@ -42,7 +42,7 @@ static bool read_list(struct compile *c, const struct doc_node *node, struct val
         report_error(c, place_of(c->file, node), "a list has over %d entries", LIST_ITEMS_MAX);
         return false;
     }
-    struct value *items = compile_alloc(c, node->n * sizeof *items);
+    struct value *items = policy_alloc(c, node->n * sizeof *items);
     for (size_t i = 0; i < node->n; i++) {
         if (node->items[i].kind != DOC_SCALAR) {
             report_error(c, place_of(c->file, &node->items[i]), "a list holds single values: texts, numbers, true or false");
@@ -50,7 +50,7 @@ static bool read_list(struct compile *c, const struct doc_node *node, struct val
         }
         items[i] = doc_value(&node->items[i], c->arena);
         if (items[i].type == VALUE_STRING)
-            items[i].string = compile_str(c, items[i].string);
+            items[i].string = policy_str(c, items[i].string);
     }
     *out = value_list(c->arena, items, node->n);
     return out->type == VALUE_LIST;
@@ -84,7 +84,7 @@ static void add_definition(struct compile *c, const struct doc_member *member)
         report_error(c, place_of(c->file, &member->node), "a definition is a condition or a list of constants");
         definition.state = DEFINITION_BROKEN;
     }
-    c->definitions = grow(c->definitions, c->n_definitions, &c->cap_definitions, sizeof *c->definitions);
+    c->definitions = grow_list(c->definitions, c->n_definitions, &c->cap_definitions, sizeof *c->definitions);
     names_add(&c->definition_names, definition.name, c->n_definitions, NULL);
     c->definitions[c->n_definitions++] = definition;
 }
@@ -160,7 +160,7 @@ static bool fail_at(struct walk *w, size_t offset, const char *format, ...)
 
 static void add_segment(struct expansion *e, size_t in, bool definition)
 {
-    e->segments = grow(e->segments, e->n, &e->cap, sizeof *e->segments);
+    e->segments = grow_list(e->segments, e->n, &e->cap, sizeof *e->segments);
     e->segments[e->n++] = (struct expansion_segment){e->buf.len, in, definition};
 }
 
@@ -272,7 +272,7 @@ static bool expand_text(struct compile *c, struct str text, unsigned depth, stru
     return true;
 }
 
-bool expand(struct compile *c, struct str text, struct expansion *out, struct expr_error *error)
+bool expand_definitions(struct compile *c, struct str text, struct expansion *out, struct expr_error *error)
 {
     return expand_text(c, text, 0, out, error);
 }
@@ -333,7 +333,7 @@ static bool expand_definition(struct compile *c, size_t index, unsigned depth)
     if (!ok)
         report_error(c, place_in_scalar(definition->file, definition->node, error.offset), "%s", error.text);
     if (ok && !broken)
-        definition->expanded = compile_str(c, expansion.text);
+        definition->expanded = policy_str(c, expansion.text);
     definition->state = ok && !broken ? DEFINITION_DONE : DEFINITION_BROKEN;
     expansion_free(&expansion);
     return definition->state == DEFINITION_DONE;

@@ -51,7 +51,7 @@ static struct str limit_level(struct compile *c, unsigned per)
     for (const struct word *word = limit_key_words; word->name; word++)
         if (per & word->value)
             buf_printf(&text, "%s%s", text.len ? "," : "", word->name);
-    struct str level = text.len ? compile_str(c, buf_view(&text)) : STR("global");
+    struct str level = text.len ? policy_str(c, buf_view(&text)) : STR("global");
     buf_free(&text);
     return level;
 }
@@ -74,7 +74,7 @@ static void end_limit(struct compile *c, const struct doc_node *node, void *targ
     char text[200];
     snprintf(text, sizeof text, "%.*s burst %lld", (int)(draft->rate.len < 100 ? draft->rate.len : 100), draft->rate.ptr,
              (long long)limit->burst);
-    limit->text = compile_str(c, str_of(text));
+    limit->text = policy_str(c, str_of(text));
 }
 
 static const struct key limit_keys[] = {
@@ -223,7 +223,7 @@ void read_gate(struct compile *c, const struct doc_node *node, void *target)
     begin_gate(&draft);
     read_object(c, &gate_object, node, &draft);
     check_limit_names(c, &draft, node);
-    policy->limits = compile_alloc(c, draft.n_limits * sizeof *policy->limits);
+    policy->limits = policy_alloc(c, draft.n_limits * sizeof *policy->limits);
     for (size_t i = 0; i < draft.n_limits; i++)
         add_limit(policy, &draft.limits[i].limit);
     policy->hold_ttl_ms = draft.hold.ttl_ms;

@@ -22,7 +22,7 @@ static bool read_table_value(struct compile *c, const struct doc_node *node, str
         report_error(c, place_of(c->file, node), "a table gives texts: 'from: to', without lists or mappings");
         return false;
     }
-    *out = compile_str(c, text);
+    *out = policy_str(c, text);
     return true;
 }
 
@@ -37,9 +37,9 @@ static void read_table(struct compile *c, const struct doc_node *node, void *tar
     for (size_t i = 0; i < node->n; i++)
         members[i] = &node->members[i];
     qsort(members, node->n, sizeof *members, compare_words);
-    struct str *from = compile_alloc(c, node->n * sizeof *from), *to = compile_alloc(c, node->n * sizeof *to);
+    struct str *from = policy_alloc(c, node->n * sizeof *from), *to = policy_alloc(c, node->n * sizeof *to);
     for (size_t i = 0; i < node->n && !c->full; i++) {
-        from[i] = compile_str(c, members[i]->key);
+        from[i] = policy_str(c, members[i]->key);
         read_table_value(c, &members[i]->node, &to[i]);
     }
     free(members);
@@ -104,7 +104,7 @@ static void read_fields(struct compile *c, const struct doc_node *node, void *ta
         report_error(c, place_of(c->file, node), "'fields' must be a mapping of event fields to expressions, like {subject.id: raw.user}");
         return;
     }
-    map->fields = compile_alloc(c, EVENT_FIELD_COUNT * sizeof *map->fields);
+    map->fields = policy_alloc(c, EVENT_FIELD_COUNT * sizeof *map->fields);
     for (size_t i = 0; i < node->n && !c->full; i++) {
         int field = event_field_find(node->members[i].key);
         if (field < 0) {
@@ -150,7 +150,7 @@ static void read_unwrap(struct compile *c, const struct doc_node *node, void *ta
         report_error(c, place_of(c->file, node), "'unwrap' may name %d paths at most", UNWRAP_MAX);
         return;
     }
-    map->unwrap = compile_alloc(c, n * sizeof *map->unwrap);
+    map->unwrap = policy_alloc(c, n * sizeof *map->unwrap);
     for (size_t i = 0; i < n; i++)
         map->n_unwrap += compile_path(c, &items[i], &map->unwrap[map->n_unwrap]);
 }
@@ -182,7 +182,7 @@ void read_map(struct compile *c, const struct doc_node *document)
     c->slots = &draft.slots;
     read_members(c, &map_object, document, &draft.map);
     c->slots = NULL;
-    c->maps = grow(c->maps, c->n_maps, &c->cap_maps, sizeof *c->maps);
+    c->maps = grow_list(c->maps, c->n_maps, &c->cap_maps, sizeof *c->maps);
     c->maps[c->n_maps] = draft;
     if (draft.map.name.len > 0 && !names_add(&c->map_names, draft.map.name, c->n_maps, &other))
         report_error(c, draft.place, "map '%.*s' stands already at %.*s:%u; rename one of them", STR_ARG(draft.map.name),

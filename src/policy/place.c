@@ -21,7 +21,7 @@ static void index_lines(struct source_file *file)
     for (size_t i = 0; i <= text.len; i++) {
         if (i > 0 && text.ptr[i - 1] != '\n')
             continue;
-        file->lines = grow(file->lines, file->n_lines, &cap, sizeof *file->lines);
+        file->lines = grow_list(file->lines, file->n_lines, &cap, sizeof *file->lines);
         file->lines[file->n_lines++] = i;
     }
 }

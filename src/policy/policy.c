@@ -31,7 +31,7 @@ void report_warning(struct compile *c, struct place at, const char *format, ...)
 
 // Whoever asks gets memory, so that no reader needs a way out of its own; the loops over files, documents, keys and list
 // entries look at `full` and end, which bounds what the emergency arena must hold to one value.
-void *compile_alloc(struct compile *c, size_t bytes)
+void *policy_alloc(struct compile *c, size_t bytes)
 {
     void *memory = c->full ? NULL : arena_alloc(c->arena, bytes);
     if (memory)
@@ -44,15 +44,15 @@ void *compile_alloc(struct compile *c, size_t bytes)
     return memory;
 }
 
-struct str compile_str(struct compile *c, struct str s)
+struct str policy_str(struct compile *c, struct str s)
 {
-    char *copy = compile_alloc(c, s.len + 1);
+    char *copy = policy_alloc(c, s.len + 1);
     if (s.len > 0)
         memcpy(copy, s.ptr, s.len);
     return (struct str){copy, s.len};
 }
 
-void *grow(void *items, size_t n, size_t *cap, size_t element_bytes)
+void *grow_list(void *items, size_t n, size_t *cap, size_t element_bytes)
 {
     if (n < *cap)
         return items;
@@ -205,15 +205,15 @@ static void set_defaults(struct compile *c)
 static void take_drafts(struct compile *c)
 {
     struct policy *policy = &c->out->policy;
-    policy->routes = compile_alloc(c, c->n_routes * sizeof *policy->routes);
+    policy->routes = policy_alloc(c, c->n_routes * sizeof *policy->routes);
     for (size_t i = 0; i < c->n_routes; i++)
         policy->routes[i] = c->routes[i].route;
     policy->n_routes = c->n_routes;
-    policy->consumers = compile_alloc(c, c->n_consumers * sizeof *policy->consumers);
+    policy->consumers = policy_alloc(c, c->n_consumers * sizeof *policy->consumers);
     for (size_t i = 0; i < c->n_consumers; i++)
         policy->consumers[i] = c->consumers[i].consumer;
     policy->n_consumers = c->n_consumers;
-    policy->tests = compile_alloc(c, c->n_tests * sizeof *policy->tests);
+    policy->tests = policy_alloc(c, c->n_tests * sizeof *policy->tests);
     if (c->n_tests > 0)
         memcpy(policy->tests, c->tests, c->n_tests * sizeof *policy->tests);
     policy->n_tests = c->n_tests;

@@ -38,7 +38,7 @@ bool read_text(struct compile *c, const char *what, const struct doc_node *node,
         report_error(c, place_of(c->file, node), "'%s' is over %d bytes long; shorten it", what, TEXT_MAX_BYTES);
         return false;
     }
-    *out = compile_str(c, text);
+    *out = policy_str(c, text);
     return true;
 }
 
@@ -56,7 +56,7 @@ bool read_name(struct compile *c, const char *what, const struct doc_node *node,
         ok = is_name_char(text.ptr[i], i == 0);
     if (!ok)
         return fail_value(c, node, what, "a name of letters, digits, '-', '_' and '.', at most 100 long");
-    *out = compile_str(c, text);
+    *out = policy_str(c, text);
     return true;
 }
 
@@ -146,7 +146,7 @@ static void read_texts(struct compile *c, const struct key *key, const struct do
     const struct doc_node *items = read_list(c, key, node, &n);
     if (!items)
         return;
-    struct str *texts = compile_alloc(c, n * sizeof *texts);
+    struct str *texts = policy_alloc(c, n * sizeof *texts);
     for (size_t i = 0; i < n; i++)
         done += read_text(c, key->name, &items[i], &texts[done]);
     set_list(key, target, texts, done);
@@ -158,7 +158,7 @@ static void read_exprs(struct compile *c, const struct key *key, const struct do
     const struct doc_node *items = read_list(c, key, node, &n);
     if (!items)
         return;
-    struct expr **exprs = compile_alloc(c, n * sizeof *exprs);
+    struct expr **exprs = policy_alloc(c, n * sizeof *exprs);
     for (size_t i = 0; i < n; i++)
         done += (exprs[done] = compile_condition(c, &items[i], key->wanted)) != NULL;
     set_list(key, target, exprs, done);
@@ -174,7 +174,7 @@ static void read_objects(struct compile *c, const struct key *key, const struct 
     const struct doc_node *items = read_list(c, key, node, &n);
     if (!items)
         return;
-    char *objects = compile_alloc(c, n * key->object->bytes);
+    char *objects = policy_alloc(c, n * key->object->bytes);
     for (size_t i = 0; i < n && !c->full; i++)
         done += read_object(c, key->object, &items[i], objects + done * key->object->bytes);
     set_list(key, target, objects, done);

@@ -66,11 +66,22 @@ static bool join_steps(struct path chain, size_t n, char out[PATH_TEXT_MAX])
     return true;
 }
 
+// "subject" of "subject.id".
+static bool is_group(struct str name, const struct field_info *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct str path = str_of(fields[i].path);
+        if (str_starts(path, name) && path.len > name.len && path.ptr[name.len] == '.')
+            return true;
+    }
+    return false;
+}
+
 static void explain_field(const char *root, const char *path, const struct field_info *fields, size_t n, struct buf *why)
 {
     char group[PATH_TEXT_MAX + 1];
     snprintf(group, sizeof group, "%s.", path);
-    struct str words[EVENT_FIELD_COUNT + IDENTITY_FIELD_COUNT]; // more than either needs
+    struct str words[2 * (EVENT_FIELD_COUNT + IDENTITY_FIELD_COUNT)]; // more than either needs
     for (size_t i = 0; i < n; i++) {
         words[i] = str_of(fields[i].path);
         if (path[0] && str_starts(words[i], str_of(group))) {
@@ -82,8 +93,12 @@ static void explain_field(const char *root, const char *path, const struct field
         buf_printf(why, "'%s' is a group of fields; name one of them, such as '%s.%s'", root, root, fields[0].path);
         return;
     }
+    for (size_t i = 0; i < n; i++) { // the groups' names too
+        const char *dot = strchr(fields[i].path, '.');
+        words[n + i] = (struct str){fields[i].path, dot ? (size_t)(dot - fields[i].path) : 0};
+    }
     char hint[160];
-    buf_printf(why, "%s has no field '%s'%s", root, path, did_you_mean(str_of(path), words, n, hint));
+    buf_printf(why, "%s has no field '%s'%s", root, path, did_you_mean(str_of(path), words, 2 * n, hint));
 }
 
 static size_t resolve_field(struct path chain, const char *root, const struct field_info *fields, size_t n_fields, int first_slot,
@@ -102,6 +117,7 @@ static size_t resolve_field(struct path chain, const char *root, const struct fi
         most--;
     if (most == 0)
         path[0] = '\0';
+    out->wrong_step = most == 0 ? 0 : is_group(chain.steps[1].key, fields, n_fields) ? most : 1;
     explain_field(root, path, fields, n_fields, why);
     return 0;
 }
@@ -123,11 +139,11 @@ static void encode_path(struct path chain, bool envelope, struct buf *key)
 
 static struct path copy_path(struct compile *c, struct path chain)
 {
-    struct path_step *steps = compile_alloc(c, chain.n * sizeof *steps);
+    struct path_step *steps = policy_alloc(c, chain.n * sizeof *steps);
     for (size_t i = 1; i < chain.n; i++) {
         steps[i - 1] = chain.steps[i];
         if (!steps[i - 1].is_index)
-            steps[i - 1].key = compile_str(c, chain.steps[i].key);
+            steps[i - 1].key = policy_str(c, chain.steps[i].key);
     }
     return (struct path){steps, chain.n - 1};
 }
@@ -145,9 +161,9 @@ static int raw_slot(struct compile *c, struct path chain, bool envelope, struct 
             return -1;
         }
         index = c->n_raw_paths;
-        c->raw_paths = grow(c->raw_paths, c->n_raw_paths, &c->cap_raw_paths, sizeof *c->raw_paths);
+        c->raw_paths = grow_list(c->raw_paths, c->n_raw_paths, &c->cap_raw_paths, sizeof *c->raw_paths);
         c->raw_paths[c->n_raw_paths++] = (struct raw_path){copy_path(c, chain), envelope};
-        names_add(&c->raw_names, compile_str(c, buf_view(&key)), index, NULL);
+        names_add(&c->raw_names, policy_str(c, buf_view(&key)), index, NULL);
     }
     buf_free(&key);
     return SLOT_RAW + (int)index;

@@ -148,7 +148,7 @@ static void check_signal_type(struct compile *c, const struct doc_node *node, st
     char hint[160];
     if (type.len == 0 || memchr(type.ptr, ':', type.len) || is_among(type, signal_types, COUNT_OF(signal_types), views))
         return;
-    report_error(c, place_of(c->file, doc_get(node, "type")), "'%.*s' is no event type of CAEP, RISC or WISE%s; a type of your own must be a URI",
+    report_error(c, place_of(c->file, doc_get(node, "type")), "'%.*s' is neither an event type of CAEP, RISC or WISE nor a URI%s",
                  STR_ARG(type), did_you_mean(type, views, COUNT_OF(views), hint));
 }
 
@@ -253,14 +253,14 @@ static void end_route(struct compile *c, const struct doc_node *node, void *targ
     struct route *route = &((struct route_draft *)target)->route;
     check_evidence_names(c, route, node);
     if (route->n_dedup_key == SIZE_MAX) {
-        route->dedup_key = compile_alloc(c, sizeof(struct expr *));
+        route->dedup_key = policy_alloc(c, sizeof(struct expr *));
         route->dedup_key[0] = compile_text(c, "event.subject.id");
         route->n_dedup_key = 1;
     }
     if (!route->severity)
         route->severity = compile_text(c, "\"medium\"");
     if (route->title.n == 0) {
-        route->title.parts = compile_alloc(c, sizeof *route->title.parts);
+        route->title.parts = policy_alloc(c, sizeof *route->title.parts);
         route->title.parts[0].literal = route->name;
         route->title.n = 1;
     }
@@ -302,12 +302,12 @@ void read_route(struct compile *c, const struct doc_node *document)
     c->slots = &draft.slots;
     draft.broken = !read_members(c, &route_object, document, &draft);
     c->slots = NULL;
-    draft.route.file = compile_str(c, c->file->text.path);
+    draft.route.file = policy_str(c, c->file->text.path);
     draft.route.line = draft.place.line;
     draft.n_tests = c->n_tests - draft.first_test;
     for (size_t i = draft.first_test; i < c->n_tests; i++)
         c->tests[i].route = draft.route.name;
-    c->routes = grow(c->routes, c->n_routes, &c->cap_routes, sizeof *c->routes);
+    c->routes = grow_list(c->routes, c->n_routes, &c->cap_routes, sizeof *c->routes);
     c->routes[c->n_routes] = draft;
     if (draft.route.name.len > 0 && !names_add(&c->route_names, draft.route.name, c->n_routes, &other))
         report_error(c, draft.place, "route '%.*s' stands already at %.*s:%u; rename one of them", STR_ARG(draft.route.name),

@@ -32,13 +32,13 @@ static void bind_maps(struct compile *c)
     struct policy *policy = &c->out->policy;
     const struct policy_bundle *bundle = c->bundle;
     size_t n = bundle->n_sources ? bundle->n_sources : c->n_maps;
-    policy->sources = compile_alloc(c, n * sizeof *policy->sources);
+    policy->sources = policy_alloc(c, n * sizeof *policy->sources);
     for (size_t i = 0; i < n; i++) {
         struct source_binding *binding = &policy->sources[i];
         struct policy_source of_map = {.name = bundle->n_sources ? (struct str){0} : c->maps[i].map.name};
         const struct policy_source *source = bundle->n_sources ? &bundle->sources[i] : &of_map;
         const struct map_draft *map = bundle->n_sources ? find_map(c, source) : &c->maps[i];
-        binding->name = compile_str(c, source->name);
+        binding->name = policy_str(c, source->name);
         binding->map = map ? &policy->maps[map - c->maps] : NULL;
         if (!names_add(&c->source_names, binding->name, i, NULL) && bundle->n_sources)
             report_error(c, (struct place){0}, "two sources are called '%.*s'; rename one of them", STR_ARG(binding->name));
@@ -53,7 +53,7 @@ static void add_route(struct compile *c, struct source_binding *binding, size_t 
     if (binding->n_routes > 0 && binding->routes[binding->n_routes - 1] == route)
         return;
     if (!binding->routes)
-        binding->routes = compile_alloc(c, c->n_routes * sizeof *binding->routes);
+        binding->routes = policy_alloc(c, c->n_routes * sizeof *binding->routes);
     binding->routes[binding->n_routes++] = (uint16_t)route;
 }
 
@@ -120,7 +120,7 @@ static void bind_paths(struct compile *c)
 void bind_sources(struct compile *c)
 {
     struct policy *policy = &c->out->policy;
-    policy->maps = compile_alloc(c, c->n_maps * sizeof *policy->maps);
+    policy->maps = policy_alloc(c, c->n_maps * sizeof *policy->maps);
     for (size_t i = 0; i < c->n_maps; i++)
         policy->maps[i] = c->maps[i].map;
     policy->n_maps = c->n_maps;

@@ -47,7 +47,7 @@ static bool compile_holes(struct compile *c, const struct doc_node *scalar, stru
         const char *open = memmem(text.ptr + at, text.len - at, "{{", 2);
         size_t start = open ? (size_t)(open - text.ptr) : text.len, end;
         if (start > at)
-            add_part(out, (struct template_part){.literal = compile_str(c, (struct str){text.ptr + at, start - at})});
+            add_part(out, (struct template_part){.literal = policy_str(c, (struct str){text.ptr + at, start - at})});
         if (start == text.len)
             return ok;
         if (!find_end(text, start + 2, &end)) {
@@ -74,6 +74,6 @@ bool compile_template(struct compile *c, const struct doc_node *scalar, struct t
                      TEXT_MAX_BYTES * 4);
         return false;
     }
-    out->parts = compile_alloc(c, (2 * count_holes(scalar->text) + 1) * sizeof *out->parts);
+    out->parts = policy_alloc(c, (2 * count_holes(scalar->text) + 1) * sizeof *out->parts);
     return compile_holes(c, scalar, out);
 }
