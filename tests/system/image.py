@@ -1,8 +1,9 @@
 """image: the container image, built and run on a machine without Docker, registry or systemd.
 
-The base image is made of Debian packages under the very name that the Dockerfile's FROM asks for: from this machine's own
-package sources, with their release's name replaced by that of the base (else a 13 could not be built on a 12). buildah builds
-in a chroot, podman runs with runc. Images stay in the cache folder, so that a second build takes only what changed.
+The base image is made of Debian packages under the very name that the Dockerfile's FROM asks for: from this machine's
+own package sources, with their release's name replaced by that of the base (else a 13 could not be built on a 12).
+buildah builds in a chroot, podman runs with runc. Images stay in the cache folder, so that a second build takes only
+what changed.
 """
 import json
 import os
@@ -46,11 +47,12 @@ def environment():
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "storage.conf").write_text(
         f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/images"\nrunroot = "{folder}/run"\n')
-    # Both limits: where a container may not raise its own limits, podman's defaults fail. runc: crun wants a pure cgroup v2.
+    # Both limits: where a container may not raise its own, podman's defaults fail. runc: crun wants a pure cgroup v2.
     (folder / "containers.conf").write_text(
         '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
         '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n')
-    return {**os.environ, "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf", "CONTAINERS_CONF": f"{folder}/containers.conf"}
+    return {**os.environ, "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf",
+            "CONTAINERS_CONF": f"{folder}/containers.conf"}
 
 
 def base_name():
@@ -81,7 +83,8 @@ def make_base(name):
                  f"--hook-dir={HOOKS}", '--aptopt=Acquire::Languages "none"',
                  "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
                  "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-                 f"--customize-hook=copy-in {clean} /etc/apt/apt.conf.d", '--customize-hook=rm -f "$1"/var/cache/apt/*.bin',
+                 f"--customize-hook=copy-in {clean} /etc/apt/apt.conf.d",
+                 '--customize-hook=rm -f "$1"/var/cache/apt/*.bin',
                  release, archive, sources)
         except AssertionError as error:
             no_try(f"no base of Debian {release} from this machine's package sources: {str(error).splitlines()[-1]}")

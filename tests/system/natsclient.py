@@ -100,7 +100,7 @@ class Nats:
         return sent
 
     def take(self, stream, subject=None, batch=5000):
-        """All messages of a stream (on a subject) so far, oldest first, by an ephemeral consumer that leaves no trace."""
+        """All messages of a stream (on a subject) so far, oldest first, by a consumer that leaves no trace."""
         config = {"ack_policy": "none", "deliver_policy": "all", "inactive_threshold": 30_000_000_000}
         if subject:
             config["filter_subject"] = subject
@@ -109,7 +109,8 @@ class Nats:
         while left > 0:
             self.asked += 1
             request = json.dumps({"batch": min(batch, left), "expires": 10_000_000_000}).encode()
-            self.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{made['name']}", request, None, f"{self.inbox}.{self.asked}")
+            self.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{made['name']}", request,
+                         reply=f"{self.inbox}.{self.asked}")
             for _ in range(min(batch, left)):
                 message = self._next(time.monotonic() + 10)
                 if message is None or message.status:

@@ -1,4 +1,4 @@
-"""The container image, built from docker/Dockerfile and run as docker/compose.yaml runs it: unprivileged, read-only root."""
+"""The container image, built from docker/Dockerfile and run as docker/compose.yaml runs it: unprivileged, read-only."""
 import os
 import pathlib
 import subprocess

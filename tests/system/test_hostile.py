@@ -15,7 +15,7 @@ BAD = {
     "cut short": (b'{"id": "x4", "action": "stol', True),
     "not an object": (b'"just text"', True),
     "depth 10,000": (b"[" * 10_000 + b"]" * 10_000, True),
-    "depth 10,000 inside": (b'{"id":"x5","action":"stolen","user":"deep","more":' + b"[" * 10_000 + b"]" * 10_000 + b"}", True),
+    "depth 10,000 inside": (b'{"id":"x5","action":"stolen","user":"d","n":' + b"[" * 10000 + b"]" * 10000 + b"}", True),
     "10 MB": (b'{"id":"x6","action":"stolen","user":"big","more":"' + b"x" * 10_000_000 + b'"}', True),
     "number 1e999": (b'{"id":"x7","action":"login","user":"huge","n":1e999}', None),
     "leading zero": (b'{"id":"x8","action":"stolen","user":"zero","n":007}', True),
@@ -64,8 +64,8 @@ class Hostile(OnBroker):
         held = [self.data_of(letter) for letter in letters]
         for name, (bad, dead) in BAD.items():
             if dead:
-                self.assertTrue(any(data and (data == bad or len(bad) > 1 << 20 and bad.startswith(data)) for data in held),
-                                f"{name}: its bytes are in no dead letter")
+                found = [data for data in held if data and (data == bad or len(bad) > 1 << 20 and bad.startswith(data))]
+                self.assertTrue(found, f"{name}: its bytes are in no dead letter")
 
     @staticmethod
     def data_of(letter):

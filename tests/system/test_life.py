@@ -93,7 +93,8 @@ class BrokerLife(OnBroker):
         self.addCleanup(server.kill)
         config = {"nats": {"url": f"nats://127.0.0.1:{server.port}"},
                   "sources": [{"name": "in", "nats": {"stream": "IN", "subject": "in.x", "durable": "p"}}]}
-        penstock = self.penstock(config, estate.ROUTES + estate.consumers(all=("true", {"nats": {"subject": "out.all"}})))
+        consumers = estate.consumers(all=("true", {"nats": {"subject": "out.all"}}))
+        penstock = self.penstock(config, estate.ROUTES + consumers)
         penstock.start(ready=False)
         wait_until("alive", lambda: penstock.get("/healthz")[0] == 200)
         self.assertEqual(penstock.get("/readyz")[0], 503)
@@ -114,5 +115,6 @@ class BrokerLife(OnBroker):
         server.start()
         with Nats(server.port) as client:
             client.put("in.x", [estate.event(number) for number in range(500, 1000)])
-        wait_until(lambda: f"the second half, {len(subjects())}\n{penstock.tail()}", lambda: len(subjects()) == 1000, 45)
+        wait_until(lambda: f"the second half, {len(subjects())}\n{penstock.tail()}",
+                   lambda: len(subjects()) == 1000, 45)
         self.assert_stops_well(penstock)

@@ -130,8 +130,9 @@ class Start(Case):
                 self.assert_stops_well(penstock)
 
     def test_usage(self):
-        for arguments, code, word in ((["--help"], 0, "replay"), (["--version"], 0, "penstock"), (["rum"], 2, "run"), ([], 2, ""),
-                                      (["run"], 2, "--config"), (["run", "--config", "/nowhere.yaml"], 1, "/nowhere.yaml"),
+        for arguments, code, word in ((["--help"], 0, "replay"), (["--version"], 0, "penstock"), (["rum"], 2, "run"),
+                                      ([], 2, "replay"), (["run"], 2, "--config"),
+                                      (["run", "--config", "/nowhere.yaml"], 1, "/nowhere.yaml"),
                                       (["check", "--routes", "/nowhere"], 1, "/nowhere")):
             with self.subTest(arguments):
                 got, out, err = harness.run(*arguments)
@@ -174,10 +175,12 @@ class Credentials(OnBroker):
 
     def test_wrong_credentials_are_named_and_no_secret_is_shown(self):
         from brokers import NatsServer
-        server = NatsServer(self.folder / "nats", settings='authorization {user: "penstock", password: "right-Pa55word"}')
+        required = 'authorization {user: "penstock", password: "right-Pa55word"}'
+        server = NatsServer(self.folder / "nats", settings=required)
         self.addCleanup(server.kill)
         server.start()
-        nats = {"url": f"nats://127.0.0.1:{server.port}", "user": "penstock", "password": {"env": "TEST_NATS_PASSWORD"}}
+        nats = {"url": f"nats://127.0.0.1:{server.port}", "user": "penstock",
+                "password": {"env": "TEST_NATS_PASSWORD"}}
         os.environ["TEST_NATS_PASSWORD"] = "wrong-Pa55word"
         self.addCleanup(os.environ.pop, "TEST_NATS_PASSWORD", None)
         penstock = self.penstock({"nats": nats, "sources": [
