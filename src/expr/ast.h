@@ -9,7 +9,6 @@
 
 #define EXPR_LOCALS_MAX 64 // macro variables in scope at one place
 #define EXPR_TREE_MAX_BYTES (32u << 20)
-#define EXPR_CONSTANTS_MAX_BYTES (4u << 20)
 #define EXPR_FOLD_FUEL 1000000u // for all folding of one compilation
 
 enum node_op {
@@ -96,7 +95,6 @@ struct node {
 
 struct expr {
     struct arena *tree;
-    struct arena *constants;
     struct node *root;
     struct str source;
     int *slots;

@@ -63,7 +63,6 @@ static struct expr *compile_source(struct str source, const struct expr_env *env
                                    bool unchecked) {
     struct expr *expr = must_alloc(sizeof *expr);
     expr->tree = arena_new(EXPR_TREE_MAX_BYTES);
-    expr->constants = arena_new(EXPR_CONSTANTS_MAX_BYTES);
     *error = (struct expr_error){0};
     struct compile compile = {
         .expr = expr, .env = env, .error = error, .unchecked = unchecked, .fold_fuel = EXPR_FOLD_FUEL};
@@ -93,7 +92,6 @@ void expr_free(struct expr *expr) {
     free(expr->regexes);
     free(expr->slots);
     arena_free(expr->tree);
-    arena_free(expr->constants);
     free(expr);
 }
 

@@ -18,7 +18,7 @@ bool fold_node(struct compile *c, struct node *node) {
         node->lowest_local < EXPR_LOCALS_MAX || c->fold_fuel == 0)
         return true;
     struct value locals[EXPR_LOCALS_MAX];
-    struct run run = {.locals = locals, .scratch = c->expr->constants, .fuel = c->fold_fuel};
+    struct run run = {.locals = locals, .scratch = c->expr->tree, .fuel = c->fold_fuel};
     struct value value = eval_node(&run, node);
     regex_free(run.regex);
     c->fold_fuel = run.fuel;

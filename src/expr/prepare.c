@@ -39,7 +39,7 @@ static bool prepare_zone(struct compile *c, struct node *call) {
 static bool prepare_networks(struct compile *c, struct node *call) {
     const struct value *text = constant_arg(call, 1, VALUE_STRING), *list = constant_arg(call, 1, VALUE_LIST);
     size_t n = text ? 1 : list ? value_size(list) : 0;
-    struct arena *arena = c->expr->constants;
+    struct arena *arena = c->expr->tree;
     struct value *items = n > 0 ? arena_alloc(arena, n * sizeof *items) : NULL;
     uint64_t cursor = 0;
     if (!items)
@@ -79,7 +79,7 @@ bool prepare_call(struct compile *c, struct node *call) {
 bool prepare_in(struct compile *c, struct node *in) {
     const struct value *list = constant_arg(in, 1, VALUE_LIST);
     size_t n = list ? value_size(list) : 0;
-    struct arena *arena = c->expr->constants;
+    struct arena *arena = c->expr->tree;
     struct value *strings = n > 0 ? arena_alloc(arena, n * sizeof *strings) : NULL;
     uint64_t cursor = 0;
     if (!strings)

@@ -1,7 +1,6 @@
 // zone: fixed offsets, and named time zones read once from the system's database (TZif, RFC 8536) into the expression's
-// arena. No process-wide state is touched: neither TZ nor tzset. Times behind the table's last change follow its last
-// entry; the table is the 64-bit one, which reaches to 2037.
-#include "ast.h"
+// arena. No process-wide state is touched: neither TZ nor tzset. After the table's last change its yearly rule holds.
+#include "zone.h"
 
 #define ZONE_FILE_MAX_BYTES 65536
 #define ZONE_FOLDER "/usr/share/zoneinfo/"
@@ -11,6 +10,7 @@ struct zone {
     const int64_t *changes; // ascending
     const int32_t *offsets; // offsets[i] from changes[i] on
     int32_t first;          // before all changes
+    struct zone_rule rule;  // after the last one
 };
 
 static bool two_digits(struct str s, size_t *at, int64_t *out) {
@@ -99,6 +99,11 @@ static struct zone *read_zone(struct arena *arena, struct str file) {
     if (first < -90000 || first > 90000)
         return NULL;
     *zone = (struct zone){.n = h.changes, .changes = at, .offsets = offsets, .first = first};
+    // The rule stands between two line feeds at the end.
+    struct str rule = {file.ptr + block_size(&h, 8), file.len - block_size(&h, 8)};
+    if (rule.len < 2 || rule.ptr[0] != '\n' || rule.ptr[rule.len - 1] != '\n' ||
+        !zone_rule_parse((struct str){rule.ptr + 1, rule.len - 2}, &zone->rule))
+        return NULL;
     return zone;
 }
 
@@ -122,6 +127,8 @@ const struct zone *zone_load(struct arena *arena, struct str name, const char **
 }
 
 int64_t zone_offset(const struct zone *zone, int64_t seconds) {
+    if (zone->n == 0 || seconds >= zone->changes[zone->n - 1])
+        return zone_rule_offset(&zone->rule, seconds);
     size_t low = 0, high = zone->n;
     while (low < high) {
         size_t mid = low + (high - low) / 2;

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "case_reader.h"
 
@@ -127,7 +128,8 @@ static const char *excuse(const struct value *test) {
             str_eq(member(test, "name").string, str_of(exceptions[i].name)))
             return exceptions[i].reason;
     }
-    return NULL;
+    bool zone = str_eq(member(test, "section").string, STR("timestamp_selectors_tz"));
+    return zone && access("/usr/share/zoneinfo/US/Central", R_OK) != 0 ? "no time zone database here" : NULL;
 }
 
 struct tally {
