@@ -4,7 +4,6 @@
 // Instants lie between the years 1 and 9999, which four-digit years can write.
 #include "penstock/base.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #define SECONDS_PER_DAY 86400
@@ -211,7 +210,9 @@ bool time_from_number(double number, int64_t *sec, int32_t *nanos) {
     if (per_second > 1000) // no room for a fraction in a double
         return time_from_int(whole, sec, nanos);
     // A double holds today's time to about a quarter of a microsecond: finer digits would be noise.
-    int64_t micros = whole * (1000000 / per_second) + llround((number - (double)whole) * (double)(1000000 / per_second));
+    int64_t micros_per_unit = 1000000 / per_second;
+    double fraction = number - (double)whole;
+    int64_t micros = whole * micros_per_unit + (int64_t)(fraction * (double)micros_per_unit + 0.5);
     *sec = micros / 1000000;
     *nanos = (int32_t)(micros % 1000000 * 1000);
     return true;

@@ -5,7 +5,6 @@
 // container through its source, so a JSON list equals a compiled one.
 #include "penstock/value.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #define LINEAR_PAIRS 16  // up to here comparing keys is faster than hashing one
@@ -129,13 +128,13 @@ static uint64_t hash_value(const struct value *v) {
     case VALUE_BOOL:
         return v->boolean ? 3 : 5;
     case VALUE_DOUBLE: {
-        // Integers beyond int64 are told apart by the top half that uint64 shares with it.
-        if (v->real >= -0x1p63 && v->real < 0x1p63 && v->real == trunc(v->real)) {
-            int64_t whole = (int64_t)v->real;
-            return hash64_bytes(&whole, sizeof whole);
-        }
+        // An int64 and a uint64 that are equal have the same bits.
         if (v->real >= 0x1p63 && v->real < 0x1p64) {
             uint64_t whole = (uint64_t)v->real;
+            return hash64_bytes(&whole, sizeof whole);
+        }
+        if (v->real >= -0x1p63 && v->real < 0x1p63 && v->real == (double)(int64_t)v->real) {
+            int64_t whole = (int64_t)v->real;
             return hash64_bytes(&whole, sizeof whole);
         }
         return hash64_bytes(&v->real, sizeof v->real);
@@ -248,11 +247,11 @@ size_t value_size(const struct value *v) {
 // ---- equality -----------------------------------------------------------------
 
 static bool equal_int_double(int64_t n, double d) {
-    return d >= -0x1p63 && d < 0x1p63 && d == trunc(d) && (int64_t)d == n;
+    return d >= -0x1p63 && d < 0x1p63 && d == (double)(int64_t)d && (int64_t)d == n;
 }
 
 static bool equal_uint_double(uint64_t n, double d) {
-    return d >= 0 && d < 0x1p64 && d == trunc(d) && (uint64_t)d == n;
+    return d >= 0 && d < 0x1p64 && d == (double)(uint64_t)d && (uint64_t)d == n;
 }
 
 // Exact on the number line: no integer is rounded to a double first.

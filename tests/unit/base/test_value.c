@@ -154,7 +154,7 @@ static bool get(struct value map, struct value key, struct value *out) {
 static void maps_find_their_members(void **state) {
     (void)state;
     for (size_t n = 0; n < 60; n++) {
-        struct value pairs[120], out;
+        struct value pairs[120] = {0}, out;
         for (size_t i = 0; i < n; i++) {
             pairs[2 * i] = i % 4 == 0   ? value_int((int64_t)i)
                            : i % 4 == 1 ? value_string(arena_printf(arena, "key%zu", i))

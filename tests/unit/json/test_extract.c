@@ -165,8 +165,8 @@ static void starts_from_an_element_too(void **state) {
 }
 
 struct collected {
-    struct path_step steps[200][STEPS_MAX];
-    struct path paths[200];
+    struct path_step steps[64][STEPS_MAX];
+    struct path paths[64];
     size_t n;
 };
 
