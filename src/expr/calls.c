@@ -33,6 +33,8 @@ static bool wrong_count(struct compile *c, struct node *call) {
 static bool wrong_type(struct compile *c, struct node *call, const struct function *nearest, size_t mismatch) {
     const struct node *arg = call->kids[mismatch];
     const char *wanted = function_letter_name(function_letter_at(nearest, mismatch));
+    if (call->is_method && mismatch == 0 && arg->type == VALUE_LIST && str_eq(call->name, STR("contains")))
+        return check_complain(c, call, "contains(…) is called on a string; for a list write `element in list`");
     if (call->is_method && mismatch == 0)
         return check_complain(c, call, "%.*s(…) is called on %s, this is %s", STR_ARG(call->name), wanted,
                               type_word(arg));

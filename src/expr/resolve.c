@@ -109,11 +109,20 @@ static size_t find_type_name(const struct path_step *steps, size_t n, struct val
     return 0;
 }
 
+// `raw.user-agent` is a difference of two names, the second of which nobody knows.
+static const char *dash_hint(const struct compile *c, const struct node *name) {
+    struct str source = c->expr->source;
+    size_t at = name->offset;
+    bool dashed = at >= 2 && (source.ptr[at - 1] == '-' || source.ptr[at - 1] == '/') && source.ptr[at - 2] != ' ';
+    return dashed ? "; a key with such a sign in it is written between quotes, as raw[\"user-agent\"]" : "";
+}
+
 static bool unknown_name(struct compile *c, struct node **nodes, size_t n, const struct expr_ref *ref,
                          const struct buf *why) {
     struct node *at = nodes[ref->wrong_step < n ? ref->wrong_step : 0];
-    if (why->len > 0 ? !check_complain(c, at, "%.*s", STR_ARG(buf_view(why)))
-                     : !check_complain(c, at, "there is no '%.*s' here", STR_ARG(nodes[0]->name)))
+    const char *hint = dash_hint(c, nodes[0]);
+    if (why->len > 0 ? !check_complain(c, at, "%.*s%s", STR_ARG(buf_view(why)), hint)
+                     : !check_complain(c, at, "there is no '%.*s' here%s", STR_ARG(nodes[0]->name), hint))
         return false;
     become_constant(nodes[0], value_error("no such name"));
     return true;

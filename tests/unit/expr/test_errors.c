@@ -46,6 +46,8 @@ static const struct {
     {"event.type.startsWith(5)", 1, 23, "needs a string here, this is int"},
     {"event.type.startsWith()", 1, 12, "takes 1 argument, not 0"},
     {"event.type.split('a', 1, 2)", 1, 12, "takes 1 to 2 arguments, not 3"},
+    {"['a', 'b'].contains(event.type)", 1, 12, "write `element in list`"},
+    {"raw.user-agent == 'x'", 1, 10, "raw[\"user-agent\"]"},
     {"math.sine(1.0)", 1, 6, "there is no function 'math.sine'"},
     {"event.type.matches('(')", 1, 20, "missing )"},
     {"event.type.matches('a{2000}')", 1, 20, "RE2"},
