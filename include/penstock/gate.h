@@ -10,9 +10,9 @@
 
 #include "penstock/policy.h"
 
-// What the gate may remember. At each bound: dedup, evidence and seen keys: the one that would expire first is forgotten
-// and counted; buckets: a limit without room for another key holds what comes; held signals: the least of all becomes an
-// alert.
+// What the gate may remember. At each bound: dedup, evidence and seen keys: the one that would expire first is
+// forgotten and counted; buckets: a limit without room for another key holds what comes; held signals: the least of all
+// becomes an alert.
 struct gate_bounds {
     size_t dedup_keys, evidence_keys, bucket_keys, seen_keys; // entries of 32 bytes
     size_t held_max;       // signals
@@ -98,8 +98,8 @@ void gate_each_position(const struct gate *gate, void (*each)(void *ctx, const s
 uint64_t gate_consumer_seq(const struct gate *gate, struct str consumer);
 
 // State to bytes and back. Saving gives the same bytes for the same state. Loading wants a gate just opened and the
-// policy that was in force (its bundle's hash is in the bytes and is compared), and takes a reference to it. Other bounds
-// than the saved state's are fine if it fits. False: *status says why; the gate must be closed and thrown away.
+// policy that was in force (its bundle's hash is in the bytes and is compared), and takes a reference to it. Other
+// bounds than the saved state's are fine if it fits. False: *status says why; the gate must be closed and thrown away.
 void gate_save(const struct gate *gate, struct buf *out);
 bool gate_load(struct gate *gate, struct str bytes, struct policy *policy, struct status *status);
 

@@ -364,7 +364,8 @@ static bool unit_is_sound(const struct gate *gate, struct saved_unit *unit)
         return false;
     if (!is_time(unit->deadline_ms) || unit->deadline_ms <= gate->now_ms || unit->has_dedup > 1 || unit->has_guard > 1)
         return false;
-    if (unit->decision.route_index >= policy->n_routes || (killed ? !policy->kill_switch : unit->limit >= policy->n_limits))
+    if (unit->decision.route_index >= policy->n_routes ||
+        (killed ? !policy->kill_switch : unit->limit >= policy->n_limits))
         return false;
     if (asleep != policy->kill_switch || (!asleep && (!is_time(unit->wake_ms) || unit->wake_ms <= gate->now_ms)))
         return false;
