@@ -72,6 +72,9 @@ bool candidate_read(struct str bytes, struct candidate *out);
 // Walks the hits; *cursor starts at 0. False at the end.
 bool candidate_next_hit(const struct candidate *candidate, size_t *cursor, struct hit *out);
 
+// Whether this is one definite identity: not empty, no wildcard, no word for "none" or "everybody" ("unknown", "-", "all", …).
+bool subject_is_definite(struct str subject);
+
 // The ids: the same cause gives the same ids on every machine and at every try (no clock, no random number, no delivery count).
 struct hash128 cause_id(const struct coordinates *at); // "txn": one per event
 // One per output record: cause, route, what it is ("signal", "alert", "held_expired", …), and the consumer.

@@ -53,6 +53,5 @@ void offline_message(struct offline *offline, const struct source_binding *sourc
 void offline_advance(struct offline *offline, int64_t clock_ms);
 const struct sift_counts *offline_sift_counts(const struct offline *offline);
 const struct gate *offline_gate(const struct offline *offline);
-uint64_t sift_counts_unreadable(const struct sift_counts *counts); // dead letters that were no events
 
 #endif

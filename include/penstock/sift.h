@@ -75,5 +75,6 @@ void sifter_free(struct sifter *sifter);
 // Appends the message's records to `out`. `source` is a binding of `policy`.
 void sift_message(struct sifter *sifter, const struct policy *policy, const struct source_binding *source, const struct inventory *inventory, const struct sift_input *input, struct sift_output *out);
 const struct sift_counts *sifter_counts(const struct sifter *sifter); // the sifter's thread; others may read stale numbers
+uint64_t sift_counts_unreadable(const struct sift_counts *counts); // dead letters that were no events
 
 #endif

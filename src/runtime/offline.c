@@ -107,12 +107,3 @@ void offline_message(struct offline *offline, const struct source_binding *sourc
 
 const struct sift_counts *offline_sift_counts(const struct offline *offline) { return sifter_counts(offline->sifter); }
 const struct gate *offline_gate(const struct offline *offline) { return offline->gate; }
-
-uint64_t sift_counts_unreadable(const struct sift_counts *counts)
-{
-    uint64_t sum = 0;
-#define X(name, help) sum += counts->dead.name;
-    SIFT_DEAD_REASONS(X)
-#undef X
-    return sum - counts->dead.candidate_too_large - counts->dead.unknown_subject;
-}

@@ -156,18 +156,6 @@ static void default_fields(struct value *slots, const struct sift_input *input, 
         *time = value_timestamp(input->received_ms / 1000, (int32_t)(input->received_ms % 1000) * 1000000);
 }
 
-// A subject that is missing, empty or a wildcard is nobody: it must never come to mean everybody.
-static bool is_definite(const struct value *subject)
-{
-    if (subject->type != VALUE_STRING)
-        return false;
-    struct str id = str_trim(subject->string);
-    for (size_t i = 0; i < id.len; i++)
-        if (id.ptr[i] != '*' && id.ptr[i] != '%' && id.ptr[i] != '?')
-            return memchr(id.ptr, '*', id.len) == NULL;
-    return false;
-}
-
 static void sift_event(struct sifter *sifter, const struct policy *policy, const struct source_binding *source, const struct inventory *inventory, const struct sift_input *input, const struct value *event, uint32_t index, struct sift_output *out)
 {
     struct coordinates at = input->at;
@@ -209,7 +197,7 @@ static void sift_event(struct sifter *sifter, const struct policy *policy, const
         return;
     }
     sift_output_add(out, RECORD_CANDIDATE, start);
-    if (wants_signal && !is_definite(&candidate.event[EVENT_SUBJECT_ID]))
+    if (wants_signal && !subject_is_definite(text_slot(&candidate.event[EVENT_SUBJECT_ID])))
         refuse(sifter, input, at, DEAD_unknown_subject, out);
 }
 
@@ -284,4 +272,13 @@ void sift_message(struct sifter *sifter, const struct policy *policy, const stru
         sift_elements(sifter, policy, source, inventory, input, &inner, out);
     else
         sift_event(sifter, policy, source, inventory, input, &inner, 0, out);
+}
+
+uint64_t sift_counts_unreadable(const struct sift_counts *counts)
+{
+    uint64_t sum = 0;
+#define X(name, help) sum += counts->dead.name;
+    SIFT_DEAD_REASONS(X)
+#undef X
+    return sum - counts->dead.candidate_too_large - counts->dead.unknown_subject;
 }
