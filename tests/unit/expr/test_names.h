@@ -1,5 +1,5 @@
 // test_names: an environment for the tests: event.… with fixed fields and types, raw.… as one document, of whose paths
-// it resolves up to `steps` steps.
+// it resolves up to `steps` steps, and the constants `allowed` and `limits`.
 #ifndef PENSTOCK_TESTS_EXPR_TEST_NAMES_H
 #define PENSTOCK_TESTS_EXPR_TEST_NAMES_H
 
@@ -9,7 +9,7 @@ struct names {
     struct expr_env env;
     struct arena *arena;
     size_t steps;
-    struct value raw;
+    struct value raw, allowed, limits;
     struct value slots[64];
     size_t n;
 };
@@ -48,6 +48,11 @@ static size_t resolve_name(void *ctx, struct path chain, struct expr_ref *out, s
             buf_printf(why, "; did you mean '%.*s'?", STR_ARG(near));
         out->wrong_step = 1;
         return 0;
+    }
+    bool allowed = str_eq(chain.steps[0].key, STR("allowed")), limits = str_eq(chain.steps[0].key, STR("limits"));
+    if (allowed || limits) {
+        *out = (struct expr_ref){.slot = -1, .constant = allowed ? names->allowed : names->limits};
+        return 1;
     }
     if (!str_eq(chain.steps[0].key, STR("raw")))
         return 0;
@@ -115,6 +120,13 @@ static struct value make_document(struct arena *arena) {
 static void names_init(struct names *names, size_t steps) {
     *names =
         (struct names){.env = {.ctx = names, .resolve = resolve_name}, .arena = arena_new(1 << 20), .steps = steps};
+    static struct value words[2], pair[2];
+    words[0] = value_string(STR("a"));
+    words[1] = value_string(STR("b"));
+    pair[0] = value_string(STR("high"));
+    pair[1] = value_int(9);
+    names->allowed = value_list(names->arena, words, 2);
+    names->limits = value_map(names->arena, pair, 1);
     names->raw = make_document(names->arena);
     for (size_t i = 0; i < COUNT_OF(event_fields); i++)
         names->slots[names->n++] = event_fields[i].value;
