@@ -112,7 +112,7 @@ static void read_fields(struct compile *c, const struct doc_node *node, void *ta
             continue;
         }
         must(map->n_fields < EVENT_FIELD_COUNT); // no key stands twice
-        map->fields[map->n_fields].field = (enum event_field)field;
+        map->fields[map->n_fields] = (struct map_field){.field = (enum event_field)field};
         map->n_fields += read_field(c, &node->members[i].node, &map->fields[map->n_fields]);
     }
 }

@@ -175,8 +175,11 @@ static void read_objects(struct compile *c, const struct key *key, const struct 
     if (!items)
         return;
     char *objects = policy_alloc(c, n * key->object->bytes);
-    for (size_t i = 0; i < n && !c->full; i++)
-        done += read_object(c, key->object, &items[i], objects + done * key->object->bytes);
+    for (size_t i = 0; i < n && !c->full; i++) {
+        char *object = objects + done * key->object->bytes;
+        memset(object, 0, key->object->bytes); // one with a mistake in it may have begun here
+        done += read_object(c, key->object, &items[i], object);
+    }
     set_list(key, target, objects, done);
 }
 
