@@ -84,36 +84,56 @@ static uint32_t add_place(struct jpaths *paths) {
     return (uint32_t)paths->n++;
 }
 
-static void rebuild_table(struct place *place) {
-    size_t size = 8;
-    while (size < place->n_keys * 4) // sparse: nearly every key of an event is one that nobody wants
-        size *= 2;
+static void put_in_table(struct place *place, size_t number) {
+    const struct key_child *child = &place->keys[number];
+    size_t at = hash_key(child->prefix, child->key.len) & place->mask;
+    while (place->table[at] != 0)
+        at = (at + 1) & place->mask;
+    place->table[at] = (uint32_t)number + 1;
+}
+
+// Sparse, a quarter full at most: nearly every key of an event is one that nobody wants.
+static void grow_table(struct place *place) {
+    size_t size = place->table ? place->mask + 1 : 0;
+    if (place->n_keys * 4 <= size) {
+        put_in_table(place, place->n_keys - 1);
+        return;
+    }
     free(place->table);
+    size = size ? size * 2 : 8;
     place->table = must_alloc(size * sizeof *place->table);
     place->mask = size - 1;
-    for (size_t i = 0; i < place->n_keys; i++) {
-        size_t at = hash_key(place->keys[i].prefix, place->keys[i].key.len) & place->mask;
-        while (place->table[at] != 0)
-            at = (at + 1) & place->mask;
-        place->table[at] = (uint32_t)i + 1;
+    for (size_t i = 0; i < place->n_keys; i++)
+        put_in_table(place, i);
+}
+
+static const struct key_child *find_key(const struct place *place, uint64_t prefix, struct str key) {
+    if (place->n_keys == 0)
+        return NULL;
+    for (size_t at = hash_key(prefix, key.len) & place->mask; place->table[at] != 0; at = (at + 1) & place->mask) {
+        const struct key_child *child = &place->keys[place->table[at] - 1];
+        if (child->prefix == prefix && str_eq(child->key, key))
+            return child;
     }
+    return NULL;
 }
 
 static uint32_t place_of_key(struct jpaths *paths, uint32_t parent, struct str key) {
-    for (size_t i = 0; i < paths->places[parent].n_keys; i++)
-        if (str_eq(paths->places[parent].keys[i].key, key))
-            return paths->places[parent].keys[i].place;
-    uint32_t child = add_place(paths);
-    struct place *place = &paths->places[parent];
-    place->keys = must_realloc(place->keys, (place->n_keys + 1) * sizeof *place->keys);
     char head[8] = {0};
     if (key.len)
         memcpy(head, key.ptr, key.len < sizeof head ? key.len : sizeof head);
     uint64_t prefix;
     memcpy(&prefix, head, sizeof prefix);
+    prefix = le64toh(prefix);
+    const struct key_child *known = find_key(&paths->places[parent], prefix, key);
+    if (known)
+        return known->place;
+    uint32_t child = add_place(paths);
+    struct place *place = &paths->places[parent];
+    place->keys = must_realloc(place->keys, (place->n_keys + 1) * sizeof *place->keys);
     place->keys[place->n_keys++] =
-        (struct key_child){.key = {must_strndup(key), key.len}, .prefix = le64toh(prefix), .place = child};
-    rebuild_table(place);
+        (struct key_child){.key = {must_strndup(key), key.len}, .prefix = prefix, .place = child};
+    grow_table(place);
     return child;
 }
 
@@ -156,16 +176,10 @@ struct walk {
 
 static enum jdoc_result walk_element(const struct walk *walk, uint32_t number, uint64_t at);
 
-static const struct key_child *find_key(const struct place *place, struct str key) {
+static const struct key_child *find_key_on_tape(const struct place *place, struct str key) {
     uint64_t prefix;
     memcpy(&prefix, key.ptr, sizeof prefix); // the strings' buffer has room behind the last
-    prefix = le64toh(prefix) & prefix_mask(key.len);
-    for (size_t at = hash_key(prefix, key.len) & place->mask; place->table[at] != 0; at = (at + 1) & place->mask) {
-        const struct key_child *child = &place->keys[place->table[at] - 1];
-        if (child->prefix == prefix && str_eq(child->key, key))
-            return child;
-    }
-    return NULL;
+    return find_key(place, le64toh(prefix) & prefix_mask(key.len), key);
 }
 
 static enum jdoc_result walk_object(const struct walk *walk, const struct place *place, uint64_t object) {
@@ -173,7 +187,7 @@ static enum jdoc_result walk_object(const struct walk *walk, const struct place 
     struct seen_places *seen = walk->doc->seen;
     uint64_t end = tape_after(tape, object) - 1;
     for (uint64_t at = object + 1; at < end; at = tape_after(tape, at + 1)) {
-        const struct key_child *child = find_key(place, tape_string(tape, at));
+        const struct key_child *child = find_key_on_tape(place, tape_string(tape, at));
         if (!child)
             continue;
         if (seen->marks[child->place] == seen->run)

@@ -83,6 +83,22 @@ void json_write_base64(struct buf *out, struct str bytes) {
 
 // ---- numbers ------------------------------------------------------------------
 
+static void write_uint(struct buf *out, uint64_t n) {
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+    buf_add(out, digits + at, sizeof digits - at);
+}
+
+static void write_int(struct buf *out, int64_t n) {
+    if (n < 0)
+        buf_char(out, '-');
+    write_uint(out, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
+}
+
 static void write_zeros(struct buf *out, int n) {
     for (int i = 0; i < n; i++)
         buf_char(out, '0');
@@ -128,8 +144,8 @@ void json_write_double(struct buf *out, double number) {
 // "1.5s", "-0.25s": as few digits as there are.
 static void write_duration(struct buf *out, int64_t seconds, int32_t nanos) {
     bool negative = seconds < 0 || nanos < 0;
-    uint64_t whole = seconds < 0 ? 0 - (uint64_t)seconds : (uint64_t)seconds;
-    buf_printf(out, "\"%s%llu", negative ? "-" : "", (unsigned long long)whole);
+    buf_str(out, negative ? STR("\"-") : STR("\""));
+    write_uint(out, seconds < 0 ? 0 - (uint64_t)seconds : (uint64_t)seconds);
     if (nanos != 0) {
         char fraction[16];
         int len = snprintf(fraction, sizeof fraction, ".%09d", nanos < 0 ? -nanos : nanos);
@@ -156,14 +172,10 @@ static void write_map_key(struct buf *out, const struct value *key) {
         return;
     }
     // CEL's maps may have keys that JSON has not: they become the text of the value.
-    char text[32] = "null";
-    if (key->type == VALUE_INT)
-        snprintf(text, sizeof text, "%lld", (long long)key->int64);
-    else if (key->type == VALUE_UINT)
-        snprintf(text, sizeof text, "%llu", (unsigned long long)key->uint64);
-    else if (key->type == VALUE_BOOL)
-        snprintf(text, sizeof text, "%s", key->boolean ? "true" : "false");
-    json_write_key(out, str_of(text));
+    char text[32];
+    struct buf quoted = {.ptr = text, .cap = sizeof text, .max = sizeof text};
+    write_value(&quoted, key, 0);
+    json_write_key(out, buf_view(&quoted));
 }
 
 static void write_container(struct buf *out, const struct value *v, unsigned depth) {
@@ -199,10 +211,10 @@ static void write_value(struct buf *out, const struct value *v, unsigned depth) 
         buf_str(out, v->boolean ? STR("true") : STR("false"));
         return;
     case VALUE_INT:
-        buf_printf(out, "%lld", (long long)v->int64);
+        write_int(out, v->int64);
         return;
     case VALUE_UINT:
-        buf_printf(out, "%llu", (unsigned long long)v->uint64);
+        write_uint(out, v->uint64);
         return;
     case VALUE_DOUBLE:
         json_write_double(out, v->real);
