@@ -4,7 +4,8 @@
 // remembered of a name is one entry: weight and time. All entries of a name fade by
 // the same half-life, so the one that is stronger now stays the stronger one.
 // Confidence is 1 - (1 - w1)(1 - w2)…, in the route's order: floating-point results
-// depend on the order of the operations, and replay must give the same bytes.
+// depend on the order of the operations, and replay must give the same bytes. It is
+// computed as c + w(1 - c), so that a single weight comes out as it went in.
 #include "gate_internal.h"
 
 // 2^(-2^-k) for k = 1, 2, …: the factor for each binary digit of the age in half-lives.
@@ -102,16 +103,14 @@ void weigh_evidence(struct gate *gate, struct decision *decision)
     }
     // Nobody's evidence must not add up to anybody's guilt: without a definite subject only the event itself speaks.
     bool remembers = route->confidence_within_ms > 0 && decision->definite;
-    double doubt = 1;
     for (size_t i = 0; i < route->n_evidence; i++) {
         const struct evidence *evidence = &route->evidence[i];
         double weight = remembers ? weigh_remembered(gate, decision, evidence->name, weights[i]) : weights[i];
         if (weight <= 0)
             continue;
-        doubt *= 1 - weight;
+        decision->confidence += weight * (1 - decision->confidence);
         decision->boundaries |= (unsigned)evidence->boundary;
         decision->evidence[decision->n_evidence++] =
             (struct output_evidence){.name = evidence->name, .weight = weight, .boundary = evidence->boundary};
     }
-    decision->confidence = 1 - doubt;
 }

@@ -51,17 +51,20 @@ void decision_begin(struct decision *decision, const struct candidate *candidate
     decision->subject_hash = hash_parts_end(&parts);
 }
 
-static double clamp_threshold(double threshold)
+// The decimals that people write must not miss each other by the rounding of binary sums.
+#define ROUNDING 1e-9
+
+static bool reaches(double confidence, double threshold)
 {
-    return threshold > 0 ? (threshold < 1 ? threshold : 1) : 0;
+    threshold = threshold > 0 ? (threshold < 1 ? threshold : 1) : 0;
+    return confidence + ROUNDING >= threshold;
 }
 
 enum verdict reach_verdict(const struct decision *decision, struct str *why)
 {
     const struct route *route = decision->route;
-    double confidence = decision->confidence;
     *why = (struct str){NULL, 0};
-    if (route->has_signal && confidence >= clamp_threshold(route->threshold_signal + decision->hit.adjust_signal)) {
+    if (route->has_signal && reaches(decision->confidence, route->threshold_signal + decision->hit.adjust_signal)) {
         if (!decision->definite)
             *why = STR("unknown_subject");
         else if (is_true(&decision->candidate->identity[IDENTITY_PROTECTED]))
@@ -72,7 +75,7 @@ enum verdict reach_verdict(const struct decision *decision, struct str *why)
             *why = STR("mode");
         return why->len ? VERDICT_ALERT : VERDICT_SIGNAL;
     }
-    if (confidence >= clamp_threshold(route->threshold_alert + decision->hit.adjust_alert) ||
+    if (reaches(decision->confidence, route->threshold_alert + decision->hit.adjust_alert) ||
         (decision->boundaries & route->escalate_on)) {
         if (route->has_signal)
             *why = STR("below_threshold");
