@@ -27,8 +27,8 @@ static void make_table(void) {
 static uint32_t crc32c_by_table(uint32_t sum, const uint8_t *bytes, size_t len) {
     pthread_once(&table_once, make_table);
     for (; len >= 8; bytes += 8, len -= 8) {
-        uint32_t low = sum ^ ((uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-                              (uint32_t)bytes[3] << 24);
+        uint32_t low =
+            sum ^ ((uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24);
         sum = table[7][low & 0xff] ^ table[6][(low >> 8) & 0xff] ^ table[5][(low >> 16) & 0xff] ^ table[4][low >> 24] ^
               table[3][bytes[4]] ^ table[2][bytes[5]] ^ table[1][bytes[6]] ^ table[0][bytes[7]];
     }

@@ -29,7 +29,8 @@ static bool read_all(int fd, const char *path, struct buf *out, struct status *s
         if (got == 0)
             return true;
         if (step == 0)
-            return status_fail(status, STATUS_INVALID, "%s is larger than the %zu bytes allowed for it", path, out->max);
+            return status_fail(status, STATUS_INVALID, "%s is larger than the %zu bytes allowed for it", path,
+                               out->max);
         out->len += (size_t)got;
     }
 }

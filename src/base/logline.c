@@ -12,7 +12,7 @@
 
 #define LINE_MAX_BYTES 4096
 #define PLAIN_MAX_BYTES 256 // longer values are quoted, because only those can be cut
-#define CLOSING_BYTES 8 // "…" of a cut value, its quote, the brace, the line's end
+#define CLOSING_BYTES 8     // "…" of a cut value, its quote, the brace, the line's end
 
 static _Atomic enum logline_format chosen_format = LOGLINE_LOGFMT;
 static _Atomic enum logline_level chosen_most = LOGLINE_INFO;

@@ -7,15 +7,9 @@
 
 const char *status_name(enum status_code code) {
     static const char *const names[] = {
-        [STATUS_OK] = "ok",
-        [STATUS_INVALID] = "invalid",
-        [STATUS_NOT_FOUND] = "not_found",
-        [STATUS_DENIED] = "denied",
-        [STATUS_UNAVAILABLE] = "unavailable",
-        [STATUS_FULL] = "full",
-        [STATUS_IO] = "io",
-        [STATUS_CORRUPT] = "corrupt",
-        [STATUS_CLOSED] = "closed",
+        [STATUS_OK] = "ok",         [STATUS_INVALID] = "invalid",         [STATUS_NOT_FOUND] = "not_found",
+        [STATUS_DENIED] = "denied", [STATUS_UNAVAILABLE] = "unavailable", [STATUS_FULL] = "full",
+        [STATUS_IO] = "io",         [STATUS_CORRUPT] = "corrupt",         [STATUS_CLOSED] = "closed",
     };
     must((size_t)code < COUNT_OF(names));
     return names[code];

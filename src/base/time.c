@@ -166,8 +166,8 @@ static bool parse_us(struct str s, int64_t *sec, int32_t *nanos) {
 }
 
 // Which unit a count since 1970 has, by its magnitude. The borders leave each unit the years 1973 to 5138, but for two:
-// seconds reach down to 1970, and counts that as nanoseconds would lie in 1973-1975 are far likelier Windows' file times
-// (100 ns since 1601) of 1970-2110, which some collectors put into the same field.
+// seconds reach down to 1970, and counts that as nanoseconds would lie in 1973-1975 are far likelier Windows' file
+// times (100 ns since 1601) of 1970-2110, which some collectors put into the same field.
 #define TICKS_AT_1970 116444736000000000
 #define TICKS_AT_2110 160640000000000000
 #define SECONDS_BELOW 100000000000

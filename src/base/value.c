@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#define LINEAR_PAIRS 16  // up to here comparing keys is faster than hashing one
+#define LINEAR_PAIRS 16     // up to here comparing keys is faster than hashing one
 #define EQUAL_DEPTH_MAX 512 // deeper than any document or expression that is let in; beyond: unequal
 
 static bool equal_at(const struct value *a, const struct value *b, unsigned depth);
@@ -55,8 +55,6 @@ const char *value_type_name(enum value_type type) {
     must((size_t)type < COUNT_OF(names));
     return names[type];
 }
-
-// ---- plain lists --------------------------------------------------------------
 
 struct list {
     const struct value *items;
@@ -112,8 +110,6 @@ struct value value_list(struct arena *arena, const struct value *items, size_t n
     *list = (struct list){.items = items, .n = n};
     return container(VALUE_LIST, &list_source, list);
 }
-
-// ---- plain maps ---------------------------------------------------------------
 
 struct map {
     const struct value *pairs;
@@ -243,8 +239,6 @@ size_t value_size(const struct value *v) {
         return 0;
     return v->container.source->size(v->container.source, v->container.node);
 }
-
-// ---- equality -----------------------------------------------------------------
 
 static bool equal_int_double(int64_t n, double d) {
     return d >= -0x1p63 && d < 0x1p63 && d == (double)(int64_t)d && (int64_t)d == n;

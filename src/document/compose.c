@@ -53,14 +53,13 @@ static bool copy_text(struct composer *c, yaml_mark_t mark, const yaml_char_t *b
 
 static bool count_nodes(struct composer *c, yaml_mark_t mark, size_t more) {
     c->nodes += more;
-    return c->nodes <= NODES_MAX || mistake_at(mark, c->error, "more than %d values (aliases counted in full)", NODES_MAX);
+    return c->nodes <= NODES_MAX ||
+           mistake_at(mark, c->error, "more than %d values (aliases counted in full)", NODES_MAX);
 }
 
 static bool check_depth(struct composer *c, yaml_mark_t mark, unsigned depth) {
     return depth <= DEPTH_MAX || mistake_at(mark, c->error, "nested more than %d levels deep", DEPTH_MAX);
 }
-
-// ---- anchors ------------------------------------------------------------------
 
 static bool open_anchor(struct composer *c, yaml_mark_t mark, const yaml_char_t *name, struct anchor **out) {
     *out = NULL;
@@ -107,10 +106,9 @@ static bool compose_alias(struct composer *c, const yaml_event_t *event, unsigne
         return true;
     }
     return mistake_at(event->start_mark, c->error,
-                      "no anchor '&%.100s' stands before this alias; a text that begins with '*' needs quotes", name.ptr);
+                      "no anchor '&%.100s' stands before this alias; a text that begins with '*' needs quotes",
+                      name.ptr);
 }
-
-// ---- tags ---------------------------------------------------------------------
 
 // Only the tags that say what is so anyway, and !!str, mean anything to us. Everything else is most often a condition
 // that begins with '!' and was not quoted.
@@ -120,8 +118,6 @@ static bool check_tag(struct composer *c, yaml_mark_t mark, const yaml_char_t *t
     return mistake_at(mark, c->error, "the tag '%.100s' has no meaning here; a text that begins with '!' needs quotes",
                       (const char *)tag);
 }
-
-// ---- scalars ------------------------------------------------------------------
 
 static bool means_null(struct str text) {
     return text.len == 0 || str_eq(text, STR("~")) || str_eq(text, STR("null")) || str_eq(text, STR("Null")) ||
@@ -137,8 +133,6 @@ static bool compose_scalar(struct composer *c, const yaml_event_t *event, struct
     node->kind = !node->quoted && means_null(node->text) ? DOC_NULL : DOC_SCALAR;
     return true;
 }
-
-// ---- containers ---------------------------------------------------------------
 
 static struct doc_member *push_pending(struct composer *c, const struct doc_member *member) {
     if (c->n_pending == c->cap_pending) {
@@ -171,9 +165,11 @@ static bool compose_key(struct composer *c, const yaml_event_t *event, struct do
     member->line = (unsigned)event->start_mark.line + 1;
     member->column = (unsigned)event->start_mark.column + 1;
     if (event->type != YAML_SCALAR_EVENT)
-        return mistake_at(event->start_mark, c->error, "a key must be a text; one that begins with '[', '{' or '*' needs quotes");
+        return mistake_at(event->start_mark, c->error,
+                          "a key must be a text; one that begins with '[', '{' or '*' needs quotes");
     if (event->data.scalar.anchor)
-        return mistake_at(event->start_mark, c->error, "a key cannot be an anchor; one that begins with '&' needs quotes");
+        return mistake_at(event->start_mark, c->error,
+                          "a key cannot be an anchor; one that begins with '&' needs quotes");
     if (event->data.scalar.length == 0 && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
         return mistake_at(event->start_mark, c->error, "a key is missing before the ':'");
     return check_tag(c, event->start_mark, event->data.scalar.tag, YAML_STR_TAG) &&
@@ -228,11 +224,13 @@ static const struct doc_member *find_duplicate(const struct doc_member *members,
     return duplicate;
 }
 
-static bool finish_mapping(struct composer *c, yaml_mark_t mark, const struct doc_member *children, struct doc_node *node) {
+static bool finish_mapping(struct composer *c, yaml_mark_t mark, const struct doc_member *children,
+                           struct doc_node *node) {
     const struct doc_member *earlier = NULL, *duplicate = find_duplicate(children, node->n, &earlier);
     if (duplicate) {
         yaml_mark_t at = {.line = duplicate->line - 1, .column = duplicate->column - 1};
-        return mistake_at(at, c->error, "the key '%.100s' stands in line %u already", duplicate->key.ptr, earlier->line);
+        return mistake_at(at, c->error, "the key '%.100s' stands in line %u already", duplicate->key.ptr,
+                          earlier->line);
     }
     struct doc_member *members = arena_alloc(c->arena, node->n * sizeof *members);
     if (!members)
@@ -243,7 +241,8 @@ static bool finish_mapping(struct composer *c, yaml_mark_t mark, const struct do
     return true;
 }
 
-static bool finish_sequence(struct composer *c, yaml_mark_t mark, const struct doc_member *children, struct doc_node *node) {
+static bool finish_sequence(struct composer *c, yaml_mark_t mark, const struct doc_member *children,
+                            struct doc_node *node) {
     struct doc_node *items = arena_alloc(c->arena, node->n * sizeof *items);
     if (!items)
         return no_memory(c, mark);
@@ -277,7 +276,7 @@ static bool compose_node(struct composer *c, const yaml_event_t *event, unsigned
         return compose_alias(c, event, depth, node, height);
     *node = (struct doc_node){.line = (unsigned)event->start_mark.line + 1,
                               .column = (unsigned)event->start_mark.column + 1};
-    const yaml_char_t *name = event->type == YAML_SCALAR_EVENT           ? event->data.scalar.anchor
+    const yaml_char_t *name = event->type == YAML_SCALAR_EVENT          ? event->data.scalar.anchor
                               : event->type == YAML_MAPPING_START_EVENT ? event->data.mapping_start.anchor
                                                                         : event->data.sequence_start.anchor;
     struct anchor *anchor;
@@ -291,8 +290,6 @@ static bool compose_node(struct composer *c, const yaml_event_t *event, unsigned
         close_anchor(anchor, node, c->nodes - nodes_before, *height);
     return composed;
 }
-
-// ---- documents ----------------------------------------------------------------
 
 static bool compose_document(struct composer *c) {
     yaml_event_t event;

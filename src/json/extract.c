@@ -72,8 +72,6 @@ static size_t hash_key(uint64_t prefix, size_t len) {
     return (size_t)(((prefix ^ len) * UINT64_C(0x9e3779b97f4a7c15)) >> 40);
 }
 
-// ---- building -----------------------------------------------------------------
-
 static uint32_t add_place(struct jpaths *paths) {
     must(paths->n < UINT32_MAX);
     if (paths->n == paths->cap) {
@@ -165,8 +163,6 @@ void jpaths_add(struct jpaths *paths, struct path path, unsigned slot) {
     add_slot(&paths->places[at].slots, &paths->places[at].n_slots, slot);
     add_slot(&paths->slots, &paths->n_slots, slot);
 }
-
-// ---- walking ------------------------------------------------------------------
 
 struct walk {
     const struct jdoc *doc;

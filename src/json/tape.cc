@@ -22,7 +22,8 @@ struct tape_parser {
 
     // simdjson counts one level more than there are nested containers; an empty one costs no level.
     tape_parser(size_t bytes, unsigned depth) noexcept
-        : parser(bytes < LEAST_CAPACITY ? LEAST_CAPACITY : bytes), max_bytes(bytes), capacity(0), levels(depth + 1u) {}
+        : parser(bytes < LEAST_CAPACITY ? LEAST_CAPACITY : bytes), max_bytes(bytes), capacity(0), levels(depth + 1u) {
+    }
 
     static constexpr size_t LEAST_CAPACITY = 4096;
 };

@@ -7,8 +7,6 @@
 
 #define WRITE_DEPTH_MAX 512 // deeper than anything that is let in; beyond: null
 
-// ---- strings ------------------------------------------------------------------
-
 // Whether eight bytes are all printable ASCII without '"' and '\': the top bit of each byte of the sum tells.
 static bool eight_plain(const char *bytes) {
     const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
@@ -80,8 +78,6 @@ void json_write_base64(struct buf *out, struct str bytes) {
     }
     buf_char(out, '"');
 }
-
-// ---- numbers ------------------------------------------------------------------
 
 static void write_uint(struct buf *out, uint64_t n) {
     char digits[20];
@@ -161,8 +157,6 @@ static void write_network(struct buf *out, const struct ip_network *network) {
     ip_format(&network->address, text);
     buf_printf(out, "\"%s/%d\"", text, network->address.v4 ? network->bits - 96 : network->bits);
 }
-
-// ---- values -------------------------------------------------------------------
 
 static void write_value(struct buf *out, const struct value *value, unsigned depth);
 

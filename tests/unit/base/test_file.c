@@ -27,7 +27,8 @@ static int make_folder(void **state) {
 
 static int remove_folder(void **state) {
     (void)state;
-    static const char *const names[] = {"a", "big", "deep/er/folder", "deep/er", "deep", "name/is/a/folder", "name/is/a", "name/is", "name"};
+    static const char *const names[] = {
+        "a", "big", "deep/er/folder", "deep/er", "deep", "name/is/a/folder", "name/is/a", "name/is", "name"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         remove(inside(names[i]));
     return rmdir(folder);
@@ -136,10 +137,8 @@ static void status_names_and_texts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(replaces_and_reads),
-        cmocka_unit_test(reads_up_to_the_bound),
-        cmocka_unit_test(failures_say_why),
-        cmocka_unit_test(makes_folders),
+        cmocka_unit_test(replaces_and_reads),     cmocka_unit_test(reads_up_to_the_bound),
+        cmocka_unit_test(failures_say_why),       cmocka_unit_test(makes_folders),
         cmocka_unit_test(status_names_and_texts),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

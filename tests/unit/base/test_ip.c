@@ -13,8 +13,12 @@ static void reads_and_writes_addresses(void **state) {
         const char *text, *formatted;
         bool v4;
     } good[] = {
-        {"10.1.2.3", "10.1.2.3", true},        {"255.255.255.255", "255.255.255.255", true}, {"::", "::", false},
-        {"2001:DB8:0:0::1", "2001:db8::1", false}, {"::ffff:10.1.2.3", "10.1.2.3", true},  {"::ffff:a01:203", "10.1.2.3", true},
+        {"10.1.2.3", "10.1.2.3", true},
+        {"255.255.255.255", "255.255.255.255", true},
+        {"::", "::", false},
+        {"2001:DB8:0:0::1", "2001:db8::1", false},
+        {"::ffff:10.1.2.3", "10.1.2.3", true},
+        {"::ffff:a01:203", "10.1.2.3", true},
         {"1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8", false},
     };
     for (size_t i = 0; i < COUNT_OF(good); i++) {
@@ -25,8 +29,21 @@ static void reads_and_writes_addresses(void **state) {
         assert_int_equal(ip_format(&ip, text), strlen(good[i].formatted));
         assert_string_equal(text, good[i].formatted);
     }
-    static const char *const bad[] = {"", "10.1.2", "10.1.2.3.4", "010.1.2.3", "10.1.2.256", " 10.1.2.3", "10.1.2.3 ", "10.1.2.3:80",
-                                      "[::1]", "fe80::1%eth0", "1:2:3", "::1::", "ec2.amazonaws.com", "0x7f.0.0.1", "10.1.2.3/8",
+    static const char *const bad[] = {"",
+                                      "10.1.2",
+                                      "10.1.2.3.4",
+                                      "010.1.2.3",
+                                      "10.1.2.256",
+                                      " 10.1.2.3",
+                                      "10.1.2.3 ",
+                                      "10.1.2.3:80",
+                                      "[::1]",
+                                      "fe80::1%eth0",
+                                      "1:2:3",
+                                      "::1::",
+                                      "ec2.amazonaws.com",
+                                      "0x7f.0.0.1",
+                                      "10.1.2.3/8",
                                       "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct ip_address ip;
@@ -54,8 +71,9 @@ static void reads_addresses_with_ports(void **state) {
         ip_format(&ip, text);
         assert_string_equal(text, good[i][1]);
     }
-    static const char *const bad[] = {"", ":", ":80", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:08", "1.2.3.4:-1", "1.2.3.4:80:80", "[::1",
-                                      "[]", "[::1]443", "[::1]:", "[1.2.3.4]:80", "host:80", "1.2.3.4:8x", "[[::1]]:80"};
+    static const char *const bad[] = {
+        "",     ":",  ":80",      "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:08", "1.2.3.4:-1", "1.2.3.4:80:80",
+        "[::1", "[]", "[::1]443", "[::1]:",   "[1.2.3.4]:80",  "host:80",    "1.2.3.4:8x", "[[::1]]:80"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct ip_address ip;
         if (ip_parse_port(str_of(bad[i]), &ip))
@@ -86,8 +104,9 @@ static void networks(void **state) {
     assert_false(is_in("2001:db9::", "2001:db8::/32"));
     assert_true(is_in("10.0.0.1", "::/0"));
     assert_true(is_in("10.9.9.9", "10.1.2.3/8")); // host bits of a network do not count
-    static const char *const bad[] = {"", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08", "10.0.0.0/8/8", "::/129",
-                                      "10.0.0.0/ 8", "10.0.0.0/255.0.0.0", "10/8"};
+    static const char *const bad[] = {
+        "",       "/8",          "10.0.0.0/",          "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08", "10.0.0.0/8/8",
+        "::/129", "10.0.0.0/ 8", "10.0.0.0/255.0.0.0", "10/8"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct ip_network network;
         if (ip_network_parse(str_of(bad[i]), &network))

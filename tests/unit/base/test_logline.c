@@ -43,8 +43,8 @@ static void logfmt(void **state) {
     (void)state;
     catch_stderr();
     logline_setup(LOGLINE_LOGFMT, LOGLINE_INFO);
-    logline(LOGLINE_WARN, "source", "a peer is away", "peer", "10.0.0.1:9092", "why", "say \"no\"\n\\ \x01\xff é", "empty", "", "none",
-            (char *)NULL, NULL);
+    logline(LOGLINE_WARN, "source", "a peer is away", "peer", "10.0.0.1:9092", "why", "say \"no\"\n\\ \x01\xff é",
+            "empty", "", "none", (char *)NULL, NULL);
     char *text = release_stderr();
     assert_memory_equal(text, "time=2", 6);
     check_line(text, "level=warn room=source msg=\"a peer is away\" peer=10.0.0.1:9092 "

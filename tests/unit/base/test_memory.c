@@ -104,6 +104,25 @@ static void arena_pieces_never_overlap(void **state) {
     arena_free(arena);
 }
 
+// A fixed arena has its memory at once, and gives just as much as the other kind.
+static void fixed_arena_holds_its_bound(void **state) {
+    (void)state;
+    struct arena *arena = arena_fixed(160000);
+    for (int round = 0; round < 3; round++) {
+        char *whole = arena_alloc(arena, 160000);
+        assert_non_null(whole);
+        assert_int_equal(whole[159999], 0);
+        memset(whole, 1, 160000);
+        assert_null(arena_alloc(arena, 1));
+        arena_reset(arena);
+        for (int i = 0; i < 10000; i++)
+            assert_non_null(arena_alloc(arena, 16));
+        assert_null(arena_alloc(arena, 1));
+        arena_reset(arena);
+    }
+    arena_free(arena);
+}
+
 static void arena_texts(void **state) {
     (void)state;
     struct arena *arena = arena_new(64);
@@ -181,6 +200,7 @@ int main(void) {
         cmocka_unit_test(copies_end_with_nul),
         cmocka_unit_test(arena_gives_zeroed_aligned_memory_up_to_its_bound),
         cmocka_unit_test(arena_pieces_never_overlap),
+        cmocka_unit_test(fixed_arena_holds_its_bound),
         cmocka_unit_test(arena_texts),
         cmocka_unit_test(buf_grows_to_its_maximum_and_no_further),
         cmocka_unit_test(buf_overflow_sticks),

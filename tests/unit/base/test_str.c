@@ -41,8 +41,19 @@ static void reads_integers(void **state) {
     assert_true(str_to_int64(STR("007"), &n) && n == 7);
     assert_true(str_to_int64(STR("9223372036854775807"), &n) && n == INT64_MAX);
     assert_true(str_to_int64(STR("-9223372036854775808"), &n) && n == INT64_MIN);
-    const char *bad[] = {"", "-", "+1", " 1", "1 ", "1.0", "0x1", "9223372036854775808", "-9223372036854775809",
-                         "99999999999999999999", "--1", "1-", "\xd9\xa1"};
+    const char *bad[] = {"",
+                         "-",
+                         "+1",
+                         " 1",
+                         "1 ",
+                         "1.0",
+                         "0x1",
+                         "9223372036854775808",
+                         "-9223372036854775809",
+                         "99999999999999999999",
+                         "--1",
+                         "1-",
+                         "\xd9\xa1"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_false(str_to_int64(str_of(bad[i]), &n));
     assert_false(str_to_int64((struct str){"1\0", 2}, &n));
@@ -65,7 +76,8 @@ static void reads_doubles(void **state) {
     assert_true(str_to_double(STR("+.5E-1"), &d) && d == 0.05);
     assert_true(str_to_double(STR("5."), &d) && d == 5);
     assert_true(str_to_double(STR("1e-999"), &d) && d == 0);
-    const char *bad[] = {"", ".", "-", "e1", "1e", "1e+", "inf", "nan", "0x1p3", " 1", "1 ", "1,5", "1e999", "-1e999", "1.2.3"};
+    const char *bad[] = {"",      ".",  "-",  "e1",  "1e",    "1e+",    "inf",  "nan",
+                         "0x1p3", " 1", "1 ", "1,5", "1e999", "-1e999", "1.2.3"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_false(str_to_double(str_of(bad[i]), &d));
     char lengthy[600];
@@ -74,8 +86,8 @@ static void reads_doubles(void **state) {
 }
 
 static struct str nearest_of(const char *typo) {
-    static const struct str words[] = {STR("subject"), STR("session"), STR("source"), STR("outcome"), STR("id"), STR("action"),
-                                       STR("actor")};
+    static const struct str words[] = {STR("subject"), STR("session"), STR("source"), STR("outcome"),
+                                       STR("id"),      STR("action"),  STR("actor")};
     return str_nearest(str_of(typo), words, COUNT_OF(words));
 }
 
@@ -105,8 +117,9 @@ static void knows_where_characters_end(void **state) {
     assert_int_equal(utf8_length(STR("€")), 3);
     assert_int_equal(utf8_length(STR("😀")), 4);
     assert_int_equal(utf8_length(STR("\xf4\x8f\xbf\xbf")), 4);
-    const char *bad[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xc3x", "\xe0\x9f\xbf", "\xe2\x82", "\xe2\x82x",
-                         "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf0\x9f\x98", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"};
+    const char *bad[] = {"\x80",         "\xc0\x80",         "\xc1\xbf",         "\xc3",         "\xc3x",
+                         "\xe0\x9f\xbf", "\xe2\x82",         "\xe2\x82x",        "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+                         "\xf0\x9f\x98", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_int_equal(utf8_length(str_of(bad[i])), 0);
 }

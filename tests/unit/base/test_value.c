@@ -112,9 +112,11 @@ static void other_types_are_unequal(void **state) {
     struct ip_network n, m;
     ip_network_parse(STR("10.0.0.0/8"), &n);
     ip_network_parse(STR("10.0.0.0/9"), &m);
-    assert_false(equal((struct value){.type = VALUE_CIDR, .network = &n}, (struct value){.type = VALUE_CIDR, .network = &m}));
+    assert_false(
+        equal((struct value){.type = VALUE_CIDR, .network = &n}, (struct value){.type = VALUE_CIDR, .network = &m}));
     struct value one = value_int(1), one_real = value_double(1);
-    struct value some = {.type = VALUE_OPTIONAL, .inner = &one}, some_real = {.type = VALUE_OPTIONAL, .inner = &one_real};
+    struct value some = {.type = VALUE_OPTIONAL, .inner = &one},
+                 some_real = {.type = VALUE_OPTIONAL, .inner = &one_real};
     struct value none = {.type = VALUE_OPTIONAL};
     assert_true(equal(some, some_real));
     assert_false(equal(some, none));
@@ -192,7 +194,8 @@ static void maps_are_equal_in_any_order(void **state) {
     (void)state;
     uint64_t seed = 7;
     for (size_t n = 1; n < 200; n = n * 3 / 2 + 1) {
-        struct value *pairs = arena_alloc(arena, 2 * n * sizeof *pairs), *shuffled = arena_alloc(arena, 2 * n * sizeof *pairs);
+        struct value *pairs = arena_alloc(arena, 2 * n * sizeof *pairs),
+                     *shuffled = arena_alloc(arena, 2 * n * sizeof *pairs);
         for (size_t i = 0; i < n; i++) {
             pairs[2 * i] = value_string(arena_printf(arena, "%zu", i));
             pairs[2 * i + 1] = value_int((int64_t)i);

@@ -121,8 +121,9 @@ static void reads_json(void **state) {
 
 static void texts_mean_what_the_core_schema_says(void **state) {
     (void)state;
-    const struct doc_node *root = parse_one("[true, False, yes, 'true', ~, Null, '', -5, +7, 0x1f, 0o17, 1.5, -2e3, .5, '5', 12a, "
-                                            "9223372036854775808, no, 007, !!str 5, .inf, 1_000]");
+    const struct doc_node *root =
+        parse_one("[true, False, yes, 'true', ~, Null, '', -5, +7, 0x1f, 0o17, 1.5, -2e3, .5, '5', 12a, "
+                  "9223372036854775808, no, 007, !!str 5, .inf, 1_000]");
     bool yes;
     int64_t n;
     double d;
@@ -164,15 +165,18 @@ static bool equal(struct value v, struct value expected) {
 
 static void becomes_a_value(void **state) {
     (void)state;
-    struct value v = doc_value(parse_one("a: [1, 1.5, true, x, '2', 18446744073709551615, 0xffffffffffffffff, .inf, -.Inf, .nan, null]\nb: {c: d}"),
-                               arena);
+    struct value v = doc_value(
+        parse_one(
+            "a: [1, 1.5, true, x, '2', 18446744073709551615, 0xffffffffffffffff, .inf, -.Inf, .nan, null]\nb: {c: d}"),
+        arena);
     assert_int_equal(v.type, VALUE_MAP);
     struct value key = value_string(STR("a")), list, item;
     const struct value_source *source = v.container.source;
     assert_true(source->get(source, v.container.node, &key, &list));
     assert_int_equal(value_size(&list), 11);
-    struct value expected[] = {value_int(1), value_double(1.5), value_bool(true), value_string(STR("x")), value_string(STR("2")),
-                               value_uint(UINT64_MAX), value_uint(UINT64_MAX), value_double(INFINITY), value_double(-INFINITY)};
+    struct value expected[] = {value_int(1),           value_double(1.5),      value_bool(true),
+                               value_string(STR("x")), value_string(STR("2")), value_uint(UINT64_MAX),
+                               value_uint(UINT64_MAX), value_double(INFINITY), value_double(-INFINITY)};
     for (size_t i = 0; i < COUNT_OF(expected); i++) {
         assert_true(list.container.source->at(list.container.source, list.container.node, i, &item));
         assert_int_equal(item.type, expected[i].type);
@@ -292,7 +296,8 @@ static void sizes_are_bounded(void **state) {
     const struct doc_node *documents;
     size_t n;
     struct doc_error error;
-    assert_false(doc_parse(STR("aaaaaaaaaaaaaaaa: [bbbbbbbbbbbbbbbb, cccccccccccccccccc]"), tiny, &documents, &n, &error));
+    assert_false(
+        doc_parse(STR("aaaaaaaaaaaaaaaa: [bbbbbbbbbbbbbbbb, cccccccccccccccccc]"), tiny, &documents, &n, &error));
     assert_non_null(strstr(error.text, "more memory than is allowed"));
     arena_free(tiny);
 }
@@ -314,7 +319,8 @@ static void many_keys_are_told_apart(void **state) {
 // Any damage to a good file is read or refused with a position inside of it, never more.
 static void damaged_files_are_refused_in_peace(void **state) {
     (void)state;
-    static const char whole[] = "route: &r x\nfrom: [okta, *r]\nwhen: 'a == \"b\"'\nlist:\n  - {k: \"\\n\", l: |-\n     }\n---\n? a\n: >\n t\n";
+    static const char whole[] =
+        "route: &r x\nfrom: [okta, *r]\nwhen: 'a == \"b\"'\nlist:\n  - {k: \"\\n\", l: |-\n     }\n---\n? a\n: >\n t\n";
     static const char salt[] = "\t\n \"'[]{}&*!|>%@`:-?#,\x01\xff\xc3\\~";
     uint64_t seed = 8;
     struct arena *own = arena_new(1 << 20);

@@ -1,4 +1,5 @@
-// padded: bytes of a test with the room behind them that the parser may read, filled with what would hurt if it counted.
+// padded: bytes of a test with the room behind them that the parser may read, filled with what would hurt if it
+// counted.
 #ifndef PENSTOCK_TEST_PADDED_H
 #define PENSTOCK_TEST_PADDED_H
 

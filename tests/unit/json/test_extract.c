@@ -61,7 +61,10 @@ static bool is_same(const struct value *a, const struct value *b) {
         return false;
     if (a->type == VALUE_STRING)
         return a->string.ptr == b->string.ptr && a->string.len == b->string.len;
-    return a->type == VALUE_ABSENT || a->type == VALUE_NULL || (a->type == VALUE_BOOL ? a->boolean == b->boolean : a->uint64 == b->uint64 && (a->type < VALUE_LIST || a->container.node == b->container.node));
+    return a->type == VALUE_ABSENT || a->type == VALUE_NULL ||
+           (a->type == VALUE_BOOL
+                ? a->boolean == b->boolean
+                : a->uint64 == b->uint64 && (a->type < VALUE_LIST || a->container.node == b->container.node));
 }
 
 static void check_extract(const char *text, const char *const *paths, size_t n, const char *expected) {
@@ -94,12 +97,15 @@ static void check_extract(const char *text, const char *const *paths, size_t n, 
 
 static void fills_the_wanted_slots(void **state) {
     (void)state;
-    const char *event = "{\"actor\":{\"id\":\"u1\",\"alt\":\"é\"},\"n\":5,\"target\":[{\"id\":1},{\"id\":2,\"x\":[7,8]}],\"e\":null}";
+    const char *event =
+        "{\"actor\":{\"id\":\"u1\",\"alt\":\"é\"},\"n\":5,\"target\":[{\"id\":1},{\"id\":2,\"x\":[7,8]}],\"e\":null}";
     check_extract(event, PATHS("actor.id", "n", "e", "target[1].id"), "\"u1\" 5 null 2");
     check_extract(event, PATHS("actor", "actor.alt", "actor.id.deeper", "target[1].x[1]", "target[0].x"),
                   "{\"id\":\"u1\",\"alt\":\"é\"} \"é\" - 8 -");
-    check_extract(event, PATHS("missing", "Actor", "actor.i", "actor.idx", "target[2]", "target.id", "n[0]", "actor[0]", "target[-1]"),
-                  "- - - - - - - - -");
+    check_extract(
+        event,
+        PATHS("missing", "Actor", "actor.i", "actor.idx", "target[2]", "target.id", "n[0]", "actor[0]", "target[-1]"),
+        "- - - - - - - - -");
     check_extract(event, PATHS("n", "n", "n"), "5 5 5"); // one path, several slots
     check_extract(event, PATHS("target[1].id", "target[0].id", "target[5]"), "2 1 -");
     check_extract("[10,20,{\"a\":30}]", PATHS("[1]", "[2].a", "a"), "20 30 -");
@@ -132,7 +138,7 @@ static void repeated_wanted_keys_are_refused(void **state) {
     check_extract("{\"a\":1,\"a\":2}", PATHS("a"), "duplicate_key");
     check_extract("{\"a\":1,\"a\":1}", PATHS("a"), "duplicate_key");
     check_extract("{\"a\":1,\"\\u0061\":2}", PATHS("a"), "duplicate_key"); // the same key, written otherwise
-    check_extract("{\"a\":1,\"a\":2,\"b\":3}", PATHS("b"), "3"); // nobody asks for it
+    check_extract("{\"a\":1,\"a\":2,\"b\":3}", PATHS("b"), "3");           // nobody asks for it
     check_extract("{\"a\":{\"x\":1},\"b\":2,\"a\":{\"y\":1}}", PATHS("a.x"), "duplicate_key");
     check_extract("{\"a\":{\"x\":1,\"z\":1,\"z\":1}}", PATHS("a.x"), "1");
     check_extract("{\"a\":[{\"x\":1},{\"x\":2,\"x\":3}]}", PATHS("a[0].x"), "1");
@@ -152,12 +158,14 @@ static void starts_from_an_element_too(void **state) {
     assert_true(root.container.source->get(root.container.source, root.container.node, &key, &records));
     uint64_t cursor = 0;
     for (int i = 1; i <= 2; i++) {
-        assert_true(records.container.source->next(records.container.source, records.container.node, &cursor, NULL, &record));
+        assert_true(
+            records.container.source->next(records.container.source, records.container.node, &cursor, NULL, &record));
         assert_int_equal(jdoc_extract(doc, &record, wanted, slots), JDOC_OK);
         assert_int_equal(slots[0].int64, i);
         assert_true(is_same(&slots[1], &record));
     }
-    assert_true(records.container.source->next(records.container.source, records.container.node, &cursor, NULL, &record));
+    assert_true(
+        records.container.source->next(records.container.source, records.container.node, &cursor, NULL, &record));
     assert_int_equal(jdoc_extract(doc, &record, wanted, slots), JDOC_OK);
     assert_int_equal(slots[0].type, VALUE_ABSENT);
     assert_int_equal(slots[1].int64, 3);
@@ -171,15 +179,17 @@ struct collected {
 };
 
 // Paths through the document, each element with some chance; now and then one that leads nowhere.
-static void collect_paths(struct value v, struct path_step *so_far, size_t depth, struct collected *all, uint64_t *seed) {
+static void collect_paths(struct value v, struct path_step *so_far, size_t depth, struct collected *all,
+                          uint64_t *seed) {
     if (all->n == COUNT_OF(all->paths) || depth == STEPS_MAX)
         return;
     if (random_below(seed, 4) == 0) {
         struct path_step *steps = all->steps[all->n];
         memcpy(steps, so_far, depth * sizeof *steps);
         if (depth > 0 && random_below(seed, 10) == 0)
-            steps[depth - 1] = random_below(seed, 2) ? (struct path_step){.is_index = true, .index = (int64_t)random_below(seed, 5)}
-                                                     : (struct path_step){.key = STR("nowhere")};
+            steps[depth - 1] = random_below(seed, 2)
+                                   ? (struct path_step){.is_index = true, .index = (int64_t)random_below(seed, 5)}
+                                   : (struct path_step){.key = STR("nowhere")};
         all->paths[all->n] = (struct path){steps, depth};
         all->n++;
     }
@@ -243,7 +253,8 @@ static size_t check_file(const char *path, uint64_t *seed) {
     if (!file_read(path, &content, &status))
         fail_msg("%s", status.text);
     size_t lines = 0;
-    for (char *line = content.ptr, *end; (end = memchr(line, '\n', content.len - (size_t)(line - content.ptr))) != NULL; line = end + 1) {
+    for (char *line = content.ptr, *end; (end = memchr(line, '\n', content.len - (size_t)(line - content.ptr))) != NULL;
+         line = end + 1) {
         check_line((struct str){line, (size_t)(end - line)}, seed);
         lines++;
     }

@@ -102,7 +102,8 @@ static void reads_values_as_they_are(void **state) {
     (void)state;
     check_read_as(" { \"a\" : [ 1 , -2.50 , true , false , null , \"x\" ] , \"b\" : { } } ",
                   "{\"a\":[1,-2.5,true,false,null,\"x\"],\"b\":{}}");
-    check_read_as("\"\\u0000\\b\\f\\n\\r\\t\\\"\\\\\\/\\u00e9\\ud83d\\ude00\"", "\"\\u0000\\b\\f\\n\\r\\t\\\"\\\\/é😀\"");
+    check_read_as("\"\\u0000\\b\\f\\n\\r\\t\\\"\\\\\\/\\u00e9\\ud83d\\ude00\"",
+                  "\"\\u0000\\b\\f\\n\\r\\t\\\"\\\\/é😀\"");
     check_read_as("[9223372036854775807,-9223372036854775808,9223372036854775808,18446744073709551615]",
                   "[9223372036854775807,-9223372036854775808,9223372036854775808,18446744073709551615]");
     check_read_as("[0,-0,-0.0,0.1e-999,1E2,1e-6,1e-7,5e-324,1.7976931348623157e308]",
@@ -198,7 +199,8 @@ static bool get(struct value map, const char *key, struct value *found) {
 
 static void containers_are_read_in_place(void **state) {
     (void)state;
-    assert_int_equal(parse_text(doc, STR("{\"a\":[1,[2,{\"x\":3}],\"s\",4.5,{}],\"b\":{\"a\":null},\"c\":[]}"), NULL), JDOC_OK);
+    assert_int_equal(parse_text(doc, STR("{\"a\":[1,[2,{\"x\":3}],\"s\",4.5,{}],\"b\":{\"a\":null},\"c\":[]}"), NULL),
+                     JDOC_OK);
     struct value root = jdoc_root(doc), list, item, key;
     assert_int_equal(root.type, VALUE_MAP);
     assert_int_equal(value_size(&root), 3);
@@ -212,7 +214,7 @@ static void containers_are_read_in_place(void **state) {
     assert_false(source->at(source, list.container.node, 5, &item));
     assert_false(source->at(source, list.container.node, SIZE_MAX, &item));
     assert_false(source->at(source, root.container.node, 0, &item)); // no list
-    assert_false(get(list, "a", &item));                            // no map
+    assert_false(get(list, "a", &item));                             // no map
     uint64_t cursor = 0;
     int64_t n = 0;
     while (source->next(source, list.container.node, &cursor, &key, &item)) {
@@ -237,7 +239,8 @@ static void equality_goes_across_sources(void **state) {
     struct arena *arena = arena_new(4096);
     assert_int_equal(parse_text(doc, STR("{\"b\":[1,2.0],\"a\":\"x\"}"), NULL), JDOC_OK);
     struct value items[] = {value_double(1), value_uint(2)};
-    struct value pairs[] = {value_string(STR("a")), value_string(STR("x")), value_string(STR("b")), value_list(arena, items, 2)};
+    struct value pairs[] = {value_string(STR("a")), value_string(STR("x")), value_string(STR("b")),
+                            value_list(arena, items, 2)};
     struct value built = value_map(arena, pairs, 2), root = jdoc_root(doc);
     assert_true(value_equal(&root, &built));
     assert_true(value_equal(&built, &root));
@@ -267,7 +270,8 @@ static void counts_beyond_the_tapes_counter(void **state) {
 // accepted reads back the same.
 static void damage_is_refused_or_understood(void **state) {
     (void)state;
-    static const char whole[] = "{\"id\":\"a\\u00e9\",\"n\":[1,-2.5e3,18446744073709551615],\"o\":{\"t\":true,\"f\":null},\"é\":\"x\\\\\"}";
+    static const char whole[] =
+        "{\"id\":\"a\\u00e9\",\"n\":[1,-2.5e3,18446744073709551615],\"o\":{\"t\":true,\"f\":null},\"é\":\"x\\\\\"}";
     static const char salt[] = "{}[]\",:\\0129.eE+-tfn \n\x00\xff\xc3\xa9\x80u";
     uint64_t seed = 9;
     struct buf again;

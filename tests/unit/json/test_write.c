@@ -52,7 +52,8 @@ static void strings(void **state) {
     check_string(STR("a\"b\\c/\b\f\n\r\t"), "\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\"");
     check_string((struct str){"\0\x1f\x7f", 3}, "\"\\u0000\\u001f\x7f\"");
     check_string(STR("é€😀"), "\"é€😀\"");
-    check_string(STR("a\xff\xc3\x28\xed\xa0\x80z"), "\"a\xef\xbf\xbd\xef\xbf\xbd(\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"");
+    check_string(STR("a\xff\xc3\x28\xed\xa0\x80z"),
+                 "\"a\xef\xbf\xbd\xef\xbf\xbd(\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"");
     check_string(STR("cut \xe2\x82"), "\"cut \xef\xbf\xbd\xef\xbf\xbd\"");
     check_string(STR("0123456789abcdef\"0123456789abcdef"), "\"0123456789abcdef\\\"0123456789abcdef\"");
 }
@@ -94,9 +95,14 @@ static void keys(void **state) {
 
 static void base64(void **state) {
     (void)state;
-    static const char *const cases[][2] = {{"", "\"\""},           {"f", "\"Zg==\""},      {"fo", "\"Zm8=\""},
-                                           {"foo", "\"Zm9v\""},    {"foob", "\"Zm9vYg==\""}, {"fooba", "\"Zm9vYmE=\""},
-                                           {"foobar", "\"Zm9vYmFy\""}, {"\xff\xfe\xfb", "\"//77\""}}; // RFC 4648
+    static const char *const cases[][2] = {{"", "\"\""},
+                                           {"f", "\"Zg==\""},
+                                           {"fo", "\"Zm8=\""},
+                                           {"foo", "\"Zm9v\""},
+                                           {"foob", "\"Zm9vYg==\""},
+                                           {"fooba", "\"Zm9vYmE=\""},
+                                           {"foobar", "\"Zm9vYmFy\""},
+                                           {"\xff\xfe\xfb", "\"//77\""}}; // RFC 4648
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         json_write_base64(&out, str_of(cases[i][0]));
         check_out(cases[i][1]);
@@ -202,8 +208,10 @@ static void every_type(void **state) {
     check_value((struct value){.type = VALUE_OPTIONAL, .inner = &one}, "1");
     check_value((struct value){.type = VALUE_OPTIONAL}, "null");
     struct value items[] = {value_int(1), value_list(arena, NULL, 0), value_map(arena, NULL, 0)};
-    struct value pairs[] = {value_string(STR("z")), value_list(arena, items, 3), value_int(-5), value_bool(false),
-                            value_uint(7), value_absent(), value_bool(true), value_string(STR(""))};
+    struct value pairs[] = {value_string(STR("z")), value_list(arena, items, 3),
+                            value_int(-5),          value_bool(false),
+                            value_uint(7),          value_absent(),
+                            value_bool(true),       value_string(STR(""))};
     check_value(value_map(arena, pairs, 4), "{\"z\":[1,[],{}],\"-5\":false,\"7\":null,\"true\":\"\"}");
     arena_free(arena);
 }
@@ -232,14 +240,10 @@ static void depth_and_size_are_bounded(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strings),
-        cmocka_unit_test(each_byte_at_each_place),
-        cmocka_unit_test(keys),
-        cmocka_unit_test(base64),
-        cmocka_unit_test(doubles),
-        cmocka_unit_test(doubles_read_back_the_same),
-        cmocka_unit_test(every_type),
-        cmocka_unit_test(depth_and_size_are_bounded),
+        cmocka_unit_test(strings),    cmocka_unit_test(each_byte_at_each_place),
+        cmocka_unit_test(keys),       cmocka_unit_test(base64),
+        cmocka_unit_test(doubles),    cmocka_unit_test(doubles_read_back_the_same),
+        cmocka_unit_test(every_type), cmocka_unit_test(depth_and_size_are_bounded),
     };
     return cmocka_run_group_tests(tests, make_buf, free_buf);
 }
