@@ -18,16 +18,14 @@
 #define SOURCES_MAX 10000
 #define ARENA_MAX_BYTES (POLICY_MAX_BYTES + (64u << 20)) // texts, paths, names and the lists of them
 
-static struct policy_bundle *bundle_new(void)
-{
+static struct policy_bundle *bundle_new(void) {
     struct arena *arena = arena_new(ARENA_MAX_BYTES);
     struct policy_bundle *bundle = arena_alloc(arena, sizeof *bundle);
     bundle->arena = arena;
     return bundle;
 }
 
-void policy_bundle_free(struct policy_bundle *bundle)
-{
+void policy_bundle_free(struct policy_bundle *bundle) {
     if (bundle)
         arena_free(bundle->arena);
 }
@@ -42,23 +40,21 @@ struct loader {
     size_t cap;
 };
 
-static bool is_route_file(const char *name)
-{
+static bool is_route_file(const char *name) {
     struct str s = str_of(name);
     return str_ends(s, STR(".yaml")) || str_ends(s, STR(".yml")) || str_ends(s, STR(".json"));
 }
 
-static bool check_inside(struct loader *loader, const char *path, char real[PATH_MAX])
-{
+static bool check_inside(struct loader *loader, const char *path, char real[PATH_MAX]) {
     if (!realpath(path, real))
         return status_errno(loader->status, errno, "%s", path);
     if (!str_starts(str_of(real), str_of(loader->root)))
-        return status_fail(loader->status, STATUS_INVALID, "%s is a link that leads out of the folder; put the file itself here", path);
+        return status_fail(loader->status, STATUS_INVALID,
+                           "%s is a link that leads out of the folder; put the file itself here", path);
     return true;
 }
 
-static bool read_all(struct loader *loader, int fd, const char *path, struct str *out)
-{
+static bool read_all(struct loader *loader, int fd, const char *path, struct str *out) {
     struct stat info;
     if (fstat(fd, &info) != 0)
         return status_errno(loader->status, errno, "%s", path);
@@ -73,18 +69,19 @@ static bool read_all(struct loader *loader, int fd, const char *path, struct str
     bool ok = got >= 0 || status_errno(loader->status, errno, "%s", path);
     loader->bytes += buf.len;
     if (ok && (buf.overflow || loader->bytes > POLICY_MAX_BYTES))
-        ok = status_fail(loader->status, STATUS_FULL, "%s: the route files are over %d MiB together", path, POLICY_MAX_BYTES >> 20);
+        ok = status_fail(loader->status, STATUS_FULL, "%s: the route files are over %d MiB together", path,
+                         POLICY_MAX_BYTES >> 20);
     if (ok)
         *out = arena_str(loader->bundle->arena, buf_view(&buf));
     buf_free(&buf);
     return ok;
 }
 
-static bool add_file(struct loader *loader, const char *path, const char *real)
-{
+static bool add_file(struct loader *loader, const char *path, const char *real) {
     struct policy_bundle *bundle = loader->bundle;
     if (bundle->n_files == POLICY_MAX_FILES)
-        return status_fail(loader->status, STATUS_FULL, "%s: over %d route files; join some of them", path, POLICY_MAX_FILES);
+        return status_fail(loader->status, STATUS_FULL, "%s: over %d route files; join some of them", path,
+                           POLICY_MAX_FILES);
     // Not blocking, because a pipe may have taken the file's place.
     int fd = open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
@@ -101,8 +98,7 @@ static bool add_file(struct loader *loader, const char *path, const char *real)
 
 static bool walk(struct loader *loader, const char *folder, unsigned depth);
 
-static bool visit(struct loader *loader, const char *folder, const char *name, unsigned depth)
-{
+static bool visit(struct loader *loader, const char *folder, const char *name, unsigned depth) {
     char path[PATH_MAX], real[PATH_MAX];
     size_t len = strlen(folder);
     int written = snprintf(path, sizeof path, "%s%s%s", folder, len > 0 && folder[len - 1] == '/' ? "" : "/", name);
@@ -118,10 +114,10 @@ static bool visit(struct loader *loader, const char *folder, const char *name, u
     return check_inside(loader, path, real) && add_file(loader, path, real);
 }
 
-static bool walk(struct loader *loader, const char *folder, unsigned depth)
-{
+static bool walk(struct loader *loader, const char *folder, unsigned depth) {
     if (depth > FOLDERS_DEEP_MAX)
-        return status_fail(loader->status, STATUS_INVALID, "%s: folders are nested over %d deep", folder, FOLDERS_DEEP_MAX);
+        return status_fail(loader->status, STATUS_INVALID, "%s: folders are nested over %d deep", folder,
+                           FOLDERS_DEEP_MAX);
     DIR *dir = opendir(folder);
     if (!dir)
         return status_errno(loader->status, errno, "%s", folder);
@@ -141,13 +137,12 @@ static bool walk(struct loader *loader, const char *folder, unsigned depth)
     return ok;
 }
 
-static int compare_files(const void *left, const void *right)
-{
+static int compare_files(const void *left, const void *right) {
     return str_cmp(((const struct policy_file *)left)->path, ((const struct policy_file *)right)->path);
 }
 
-static bool copy_sources(struct policy_bundle *bundle, const struct policy_source *sources, size_t n, struct status *status)
-{
+static bool copy_sources(struct policy_bundle *bundle, const struct policy_source *sources, size_t n,
+                         struct status *status) {
     if (n > SOURCES_MAX)
         return status_fail(status, STATUS_FULL, "over %d sources", SOURCES_MAX);
     bundle->sources = arena_alloc(bundle->arena, n * sizeof *sources);
@@ -161,8 +156,8 @@ static bool copy_sources(struct policy_bundle *bundle, const struct policy_sourc
     return true;
 }
 
-struct policy_bundle *policy_bundle_load(const char *dir, const struct policy_source *sources, size_t n_sources, struct status *status)
-{
+struct policy_bundle *policy_bundle_load(const char *dir, const struct policy_source *sources, size_t n_sources,
+                                         struct status *status) {
     struct loader loader = {.bundle = bundle_new(), .status = status};
     struct policy_bundle *bundle = loader.bundle;
     bundle->files = arena_alloc(bundle->arena, POLICY_MAX_FILES * sizeof *bundle->files);
@@ -180,21 +175,18 @@ struct policy_bundle *policy_bundle_load(const char *dir, const struct policy_so
 
 // ---- bytes ----------------------------------------------------------------------------
 
-static void write_number(struct buf *out, size_t number)
-{
+static void write_number(struct buf *out, size_t number) {
     must(number <= UINT32_MAX);
     for (unsigned shift = 0; shift < 32; shift += 8)
         buf_char(out, (char)(number >> shift & 0xff));
 }
 
-static void write_text(struct buf *out, struct str text)
-{
+static void write_text(struct buf *out, struct str text) {
     write_number(out, text.len);
     buf_str(out, text);
 }
 
-void policy_bundle_write(const struct policy_bundle *bundle, struct buf *out)
-{
+void policy_bundle_write(const struct policy_bundle *bundle, struct buf *out) {
     buf_str(out, STR(MAGIC));
     write_number(out, bundle->n_files);
     for (size_t i = 0; i < bundle->n_files; i++) {
@@ -214,8 +206,7 @@ struct reader {
     bool damaged;
 };
 
-static size_t read_number(struct reader *reader)
-{
+static size_t read_number(struct reader *reader) {
     if (reader->left.len < 4) {
         reader->damaged = true;
         return 0;
@@ -228,8 +219,7 @@ static size_t read_number(struct reader *reader)
     return number;
 }
 
-static struct str read_text(struct reader *reader)
-{
+static struct str read_text(struct reader *reader) {
     size_t len = read_number(reader);
     if (len > reader->left.len) {
         reader->damaged = true;
@@ -244,16 +234,14 @@ static struct str read_text(struct reader *reader)
 }
 
 // How many entries of at least 8 bytes follow.
-static size_t read_count(struct reader *reader, size_t most)
-{
+static size_t read_count(struct reader *reader, size_t most) {
     size_t n = read_number(reader);
     if (n > most || n > reader->left.len / 8)
         reader->damaged = true;
     return reader->damaged ? 0 : n;
 }
 
-static void read_files(struct reader *reader, struct policy_bundle *bundle)
-{
+static void read_files(struct reader *reader, struct policy_bundle *bundle) {
     size_t n = read_count(reader, POLICY_MAX_FILES), bytes = 0;
     bundle->files = arena_alloc(bundle->arena, n * sizeof *bundle->files);
     for (; bundle->n_files < n && !reader->damaged; bundle->n_files++) {
@@ -266,8 +254,7 @@ static void read_files(struct reader *reader, struct policy_bundle *bundle)
     }
 }
 
-static void read_sources(struct reader *reader, struct policy_bundle *bundle)
-{
+static void read_sources(struct reader *reader, struct policy_bundle *bundle) {
     size_t n = read_count(reader, SOURCES_MAX);
     bundle->sources = arena_alloc(bundle->arena, n * sizeof *bundle->sources);
     for (; bundle->n_sources < n && !reader->damaged; bundle->n_sources++) {
@@ -276,8 +263,7 @@ static void read_sources(struct reader *reader, struct policy_bundle *bundle)
     }
 }
 
-struct policy_bundle *policy_bundle_read(struct str bytes, struct status *status)
-{
+struct policy_bundle *policy_bundle_read(struct str bytes, struct status *status) {
     if (!str_starts(bytes, STR(MAGIC))) {
         status_fail(status, STATUS_CORRUPT, "not a policy bundle, or one of another version");
         return NULL;

@@ -1,6 +1,6 @@
-// compile: what the files of this room share: the state of one compilation, its places in the users' files, the tables of
-// keys. Everything that is wrong becomes a finding and compilation goes on, so that a user sees all of it at once; the
-// policy is handed out only if there was no error.
+// compile: what the files of this room share: the state of one compilation, its places in the users' files, the tables
+// of keys. Everything that is wrong becomes a finding and compilation goes on, so that a user sees all of it at once;
+// the policy is handed out only if there was no error.
 #ifndef PENSTOCK_POLICY_COMPILE_H
 #define PENSTOCK_POLICY_COMPILE_H
 
@@ -53,7 +53,7 @@ struct route_draft {
         struct str *items;
         size_t n;
     } from;
-    struct place place;            // of its name
+    struct place place; // of its name
     const struct doc_node *document;
     struct source_file *file;
     struct slot_list slots;
@@ -91,7 +91,7 @@ struct compile {
 
     struct source_file *file; // being read
     enum scope scope;
-    struct slot_list *slots;  // of what is being read; NULL: nobody asks
+    struct slot_list *slots; // of what is being read; NULL: nobody asks
     size_t expanded_bytes;
 
     struct definition *definitions;
@@ -137,16 +137,17 @@ void *grow_list(void *items, size_t n, size_t *cap, size_t element_bytes);
 // NULL: reported.
 struct expr *compile_condition(struct compile *c, const struct doc_node *scalar, enum value_type wanted);
 // The same for a part of the scalar's text.
-struct expr *compile_part(struct compile *c, const struct doc_node *scalar, size_t offset, size_t len, enum value_type wanted);
-struct expr *compile_text(struct compile *c, const char *source);  // an expression of ours: a default
+struct expr *compile_part(struct compile *c, const struct doc_node *scalar, size_t offset, size_t len,
+                          enum value_type wanted);
+struct expr *compile_text(struct compile *c, const char *source); // an expression of ours: a default
 bool compile_path(struct compile *c, const struct doc_node *scalar, struct path *out); // raw.x.y alone
 bool compile_template(struct compile *c, const struct doc_node *scalar, struct template *out);
 
 struct resolver {
     struct compile *c;
     enum scope scope;
-    bool trial;         // raw paths get no slots
-    struct path *path;  // not NULL: raw paths are put here
+    bool trial;        // raw paths get no slots
+    struct path *path; // not NULL: raw paths are put here
 };
 size_t resolve_name(void *resolver, struct path chain, struct expr_ref *out, struct buf *why); // expr_env.resolve
 bool is_root_name(struct str name); // a name that conditions know by themselves
@@ -157,7 +158,7 @@ struct expansion {
     struct expansion_segment {
         size_t out, in;
         bool definition; // all of it stands for the one name at `in`
-    } *segments;
+    } * segments;
     size_t n, cap;
     struct buf buf;
     bool broken; // uses a definition that has been reported
@@ -176,47 +177,47 @@ struct word {
 };
 #define WORD_LATER 0xffffffffu // known, but not available in this version
 
-enum key_kind {      // what the key fills
-    KEY_NAME,        // struct str
-    KEY_TEXT,        // struct str
-    KEY_BOOL,        // bool
-    KEY_COUNT,       // int64_t, from 0
-    KEY_RATIO,       // double, 0 to 1
-    KEY_SHIFT,       // double, -1 to 1
-    KEY_DURATION,    // int64_t, milliseconds
-    KEY_WORD,        // an enum
-    KEY_WORDS,       // unsigned, a set; one word or a list
-    KEY_TEXTS,       // struct str *, size_t; one text or a list
-    KEY_EXPR,        // struct expr *
-    KEY_EXPRS,       // struct expr **, size_t; one or a list
-    KEY_TEMPLATE,    // struct template
-    KEY_OBJECT,      // what the object fills
-    KEY_OBJECTS,     // object *, size_t
-    KEY_OTHER,       // what `read` fills
-    KEY_LATER,       // nothing: not available in this version
+enum key_kind {   // what the key fills
+    KEY_NAME,     // struct str
+    KEY_TEXT,     // struct str
+    KEY_BOOL,     // bool
+    KEY_COUNT,    // int64_t, from 0
+    KEY_RATIO,    // double, 0 to 1
+    KEY_SHIFT,    // double, -1 to 1
+    KEY_DURATION, // int64_t, milliseconds
+    KEY_WORD,     // an enum
+    KEY_WORDS,    // unsigned, a set; one word or a list
+    KEY_TEXTS,    // struct str *, size_t; one text or a list
+    KEY_EXPR,     // struct expr *
+    KEY_EXPRS,    // struct expr **, size_t; one or a list
+    KEY_TEMPLATE, // struct template
+    KEY_OBJECT,   // what the object fills
+    KEY_OBJECTS,  // object *, size_t
+    KEY_OTHER,    // what `read` fills
+    KEY_LATER,    // nothing: not available in this version
 };
 struct object;
 struct key {
     const char *name;
     enum key_kind kind;
     bool required;
-    size_t at, count_at;        // offsets in what the object fills
-    const struct word *words;   // KEY_WORD, KEY_WORDS
+    size_t at, count_at;         // offsets in what the object fills
+    const struct word *words;    // KEY_WORD, KEY_WORDS
     const struct object *object; // KEY_OBJECT, KEY_OBJECTS
-    enum value_type wanted;     // KEY_EXPR, KEY_EXPRS: type of the result
-    size_t most;                // lists: how many at most; 0: LIST_MAX
+    enum value_type wanted;      // KEY_EXPR, KEY_EXPRS: type of the result
+    size_t most;                 // lists: how many at most; 0: LIST_MAX
     void (*read)(struct compile *c, const struct doc_node *node, void *target); // KEY_OTHER; target: the object
     void (*schema)(struct buf *out); // KEY_OTHER: its JSON Schema, without description and braces
-    const char *text;           // for people, in editors
+    const char *text;                // for people, in editors
 };
 #define LIST_MAX 1000
 struct object {
-    const char *name;    // in messages
+    const char *name; // in messages
     const char *example;
     const struct key *keys;
     size_t n_keys;
-    size_t bytes;        // of what it fills
-    void (*begin)(void *target); // sets defaults; may be NULL
+    size_t bytes;                                                              // of what it fills
+    void (*begin)(void *target);                                               // sets defaults; may be NULL
     void (*end)(struct compile *c, const struct doc_node *node, void *target); // checks the whole; may be NULL
 };
 #define KEYS(table) .keys = (table), .n_keys = COUNT_OF(table)
@@ -226,17 +227,20 @@ bool read_object(struct compile *c, const struct object *object, const struct do
 // Only the members that the object knows: several objects may share a mapping.
 bool read_members(struct compile *c, const struct object *object, const struct doc_node *node, void *target);
 const struct key *find_key(const struct object *object, struct str name);
-void read_key(struct compile *c, const struct object *object, const struct key *key, const struct doc_node *node, void *target);
+void read_key(struct compile *c, const struct object *object, const struct key *key, const struct doc_node *node,
+              void *target);
 bool read_name(struct compile *c, const char *what, const struct doc_node *node, struct str *out);
 bool read_text(struct compile *c, const char *what, const struct doc_node *node, struct str *out);
 bool read_duration(struct compile *c, const char *what, const struct doc_node *node, int64_t *ms);
-bool read_word(struct compile *c, const char *what, const struct word *words, const struct doc_node *node, unsigned *out);
-const char *did_you_mean(struct str typo, const struct str *words, size_t n, char out[160]); // "; did you mean 'x'?" or ""
+bool read_word(struct compile *c, const char *what, const struct word *words, const struct doc_node *node,
+               unsigned *out);
+const char *did_you_mean(struct str typo, const struct str *words, size_t n,
+                         char out[160]); // "; did you mean 'x'?" or ""
 // "x" as a list of one.
 const struct doc_node *list_items(const struct doc_node *node, size_t *n);
 
-extern const struct object map_object, route_object, gate_object, consumer_object, root_object, field_object, dedup_object,
-    to_object, test_object;
+extern const struct object map_object, route_object, gate_object, consumer_object, root_object, field_object,
+    dedup_object, to_object, test_object;
 extern const struct word severity_words[], boundary_words[];
 void define_schema(struct buf *out);
 
@@ -251,6 +255,6 @@ void tests_schema(struct buf *out);
 
 void bind_sources(struct compile *c); // names -> maps, routes, raw paths
 void check_tests(struct compile *c);
-void check_reach(struct compile *c);  // warnings
+void check_reach(struct compile *c); // warnings
 
 #endif

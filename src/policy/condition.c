@@ -5,13 +5,11 @@
 
 #include <stdlib.h>
 
-static struct place place_of_offset(struct compile *c, const struct doc_node *scalar, size_t offset)
-{
+static struct place place_of_offset(struct compile *c, const struct doc_node *scalar, size_t offset) {
     return place_in_scalar(c->file, scalar, offset);
 }
 
-static void want_slots(struct compile *c, const struct expr *expr)
-{
+static void want_slots(struct compile *c, const struct expr *expr) {
     if (!c->slots)
         return;
     size_t n = expr_slots(expr, NULL, 0);
@@ -26,8 +24,7 @@ static void want_slots(struct compile *c, const struct expr *expr)
     free(slots);
 }
 
-static struct expr *compile_cached(struct compile *c, struct str text, struct expr_error *error)
-{
+static struct expr *compile_cached(struct compile *c, struct str text, struct expr_error *error) {
     struct compiled *out = c->out;
     size_t index;
     struct buf key; // the scope and the text
@@ -36,7 +33,8 @@ static struct expr *compile_cached(struct compile *c, struct str text, struct ex
     buf_str(&key, text);
     bool known = !key.overflow && names_find(&c->expressions, buf_view(&key), &index);
     struct resolver resolver = {.c = c, .scope = c->scope};
-    struct expr *expr = known ? out->exprs[index] : expr_compile(text, &(struct expr_env){&resolver, resolve_name}, error);
+    struct expr *expr =
+        known ? out->exprs[index] : expr_compile(text, &(struct expr_env){&resolver, resolve_name}, error);
     if (expr && !known) {
         out->exprs = grow_list(out->exprs, out->n_exprs, &out->cap_exprs, sizeof(struct expr *));
         names_add(&c->expressions, policy_str(c, buf_view(&key)), out->n_exprs, NULL);
@@ -46,28 +44,30 @@ static struct expr *compile_cached(struct compile *c, struct str text, struct ex
     return expr;
 }
 
-static bool type_fits(const struct expr *expr, enum value_type wanted)
-{
+static bool type_fits(const struct expr *expr, enum value_type wanted) {
     enum value_type type = expr_type(expr);
     if (wanted == VALUE_ANY || type == VALUE_ANY || type == wanted)
         return true;
     return wanted == VALUE_DOUBLE && (type == VALUE_INT || type == VALUE_UINT);
 }
 
-static const char *type_words(enum value_type type)
-{
+static const char *type_words(enum value_type type) {
     switch (type) {
-    case VALUE_BOOL: return "true or false";
+    case VALUE_BOOL:
+        return "true or false";
     case VALUE_INT:
     case VALUE_UINT:
-    case VALUE_DOUBLE: return "a number";
-    case VALUE_STRING: return "a text";
-    default: return value_type_name(type);
+    case VALUE_DOUBLE:
+        return "a number";
+    case VALUE_STRING:
+        return "a text";
+    default:
+        return value_type_name(type);
     }
 }
 
-struct expr *compile_part(struct compile *c, const struct doc_node *scalar, size_t offset, size_t len, enum value_type wanted)
-{
+struct expr *compile_part(struct compile *c, const struct doc_node *scalar, size_t offset, size_t len,
+                          enum value_type wanted) {
     struct expansion expansion;
     struct expr_error error = {0};
     struct expr *expr = NULL;
@@ -87,24 +87,23 @@ struct expr *compile_part(struct compile *c, const struct doc_node *scalar, size
         return NULL;
     }
     if (!type_fits(expr, wanted)) {
-        report_error(c, place_of_offset(c, scalar, offset), "this gives %s where %s is needed", type_words(expr_type(expr)),
-                     type_words(wanted));
+        report_error(c, place_of_offset(c, scalar, offset), "this gives %s where %s is needed",
+                     type_words(expr_type(expr)), type_words(wanted));
         return NULL;
     }
     want_slots(c, expr);
     return expr;
 }
 
-struct expr *compile_condition(struct compile *c, const struct doc_node *scalar, enum value_type wanted)
-{
+struct expr *compile_condition(struct compile *c, const struct doc_node *scalar, enum value_type wanted) {
     if (scalar->kind == DOC_SCALAR)
         return compile_part(c, scalar, 0, scalar->text.len, wanted);
-    report_error(c, place_of(c->file, scalar), "an expression must be a text; put it between quotes if it begins with '[' or '{'");
+    report_error(c, place_of(c->file, scalar),
+                 "an expression must be a text; put it between quotes if it begins with '[' or '{'");
     return NULL;
 }
 
-struct expr *compile_text(struct compile *c, const char *source)
-{
+struct expr *compile_text(struct compile *c, const char *source) {
     struct expr_error error;
     struct expr *expr = compile_cached(c, str_of(source), &error);
     must(expr);
@@ -112,8 +111,7 @@ struct expr *compile_text(struct compile *c, const char *source)
     return expr;
 }
 
-bool compile_path(struct compile *c, const struct doc_node *scalar, struct path *out)
-{
+bool compile_path(struct compile *c, const struct doc_node *scalar, struct path *out) {
     *out = (struct path){0};
     struct str text;
     if (!doc_str(scalar, &text)) {

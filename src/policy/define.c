@@ -1,9 +1,9 @@
 // define: named conditions and lists of the users.
 //
-// A named condition is written out, between parentheses, wherever its name stands; it has been compiled alone before, so
-// that it is whole and its mistakes are told once, where they were made. A list is a constant that the name means.
-// Soundness: only a free name is replaced (not a member, not a call), and a loop's variable may neither bear the name of
-// a definition nor, where definitions are used, one that a definition could mean.
+// A named condition is written out, between parentheses, wherever its name stands; it has been compiled alone before,
+// so that it is whole and its mistakes are told once, where they were made. A list is a constant that the name means.
+// Soundness: only a free name is replaced (not a member, not a call), and a loop's variable may neither bear the name
+// of a definition nor, where definitions are used, one that a definition could mean.
 #include "compile.h"
 #include "scan.h"
 
@@ -17,27 +17,27 @@
 
 // ---- collecting --------------------------------------------------------------------------
 
-static bool is_taken(struct str name)
-{
-    static const char *const words[] = {"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function",
-        "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while", "bool", "int", "uint", "double",
-        "string", "bytes", "list", "map", "type", "null_type", "timestamp", "duration", "cel", "math", "strings", "sets", "lists",
-        "base64", "optional", "ip", "cidr", "net", "google", "regex", "has", "dyn"};
+static bool is_taken(struct str name) {
+    static const char *const words[] = {"true",     "false",   "null",      "in",        "as",       "break",  "const",
+                                        "continue", "else",    "for",       "function",  "if",       "import", "let",
+                                        "loop",     "package", "namespace", "return",    "var",      "void",   "while",
+                                        "bool",     "int",     "uint",      "double",    "string",   "bytes",  "list",
+                                        "map",      "type",    "null_type", "timestamp", "duration", "cel",    "math",
+                                        "strings",  "sets",    "lists",     "base64",    "optional", "ip",     "cidr",
+                                        "net",      "google",  "regex",     "has",       "dyn"};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (str_eq(name, str_of(words[i])))
             return true;
     return is_root_name(name);
 }
 
-static bool is_identifier(struct str name)
-{
+static bool is_identifier(struct str name) {
     size_t at = 0;
     struct scan_token token = scan_next(name, &at);
     return token.kind == SCAN_NAME && token.len == name.len && name.len <= NAME_MAX_BYTES;
 }
 
-static bool read_list(struct compile *c, const struct doc_node *node, struct value *out)
-{
+static bool read_list(struct compile *c, const struct doc_node *node, struct value *out) {
     if (node->n > LIST_ITEMS_MAX) {
         report_error(c, place_of(c->file, node), "a list has over %d entries", LIST_ITEMS_MAX);
         return false;
@@ -45,7 +45,8 @@ static bool read_list(struct compile *c, const struct doc_node *node, struct val
     struct value *items = policy_alloc(c, node->n * sizeof *items);
     for (size_t i = 0; i < node->n; i++) {
         if (node->items[i].kind != DOC_SCALAR) {
-            report_error(c, place_of(c->file, &node->items[i]), "a list holds single values: texts, numbers, true or false");
+            report_error(c, place_of(c->file, &node->items[i]),
+                         "a list holds single values: texts, numbers, true or false");
             return false;
         }
         items[i] = doc_value(&node->items[i], c->arena);
@@ -56,13 +57,14 @@ static bool read_list(struct compile *c, const struct doc_node *node, struct val
     return out->type == VALUE_LIST;
 }
 
-static void add_definition(struct compile *c, const struct doc_member *member)
-{
+static void add_definition(struct compile *c, const struct doc_member *member) {
     size_t other;
     struct place place = place_of_key(c->file, member);
     if (!is_identifier(member->key) || is_taken(member->key)) {
-        report_error(c, place, "'%.*s' cannot name a definition; take letters, digits and '_', and no word that conditions know already",
-                     STR_ARG(member->key));
+        report_error(
+            c, place,
+            "'%.*s' cannot name a definition; take letters, digits and '_', and no word that conditions know already",
+            STR_ARG(member->key));
         return;
     }
     if (names_find(&c->definition_names, member->key, &other)) {
@@ -89,8 +91,7 @@ static void add_definition(struct compile *c, const struct doc_member *member)
     c->definitions[c->n_definitions++] = definition;
 }
 
-void collect_definitions(struct compile *c, struct source_file *file, const struct doc_node *node)
-{
+void collect_definitions(struct compile *c, struct source_file *file, const struct doc_node *node) {
     c->file = file;
     if (node->kind != DOC_MAPPING) {
         report_error(c, place_of(file, node), "'define' must be a mapping of names to conditions or lists");
@@ -100,28 +101,31 @@ void collect_definitions(struct compile *c, struct source_file *file, const stru
         add_definition(c, &node->members[i]);
 }
 
-void define_schema(struct buf *out)
-{
-    buf_str(out, STR("\"type\":\"object\",\"propertyNames\":{\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*$\"},\"additionalProperties\":"
-                     "{\"type\":[\"string\",\"number\",\"boolean\",\"array\"],\"items\":{\"type\":[\"string\",\"number\",\"boolean\"]}}"));
+void define_schema(struct buf *out) {
+    buf_str(
+        out,
+        STR("\"type\":\"object\",\"propertyNames\":{\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*$\"},\"additionalProperties\":"
+            "{\"type\":[\"string\",\"number\",\"boolean\",\"array\"],\"items\":{\"type\":[\"string\",\"number\","
+            "\"boolean\"]}}"));
 }
 
 // ---- writing out ---------------------------------------------------------------------------
 
-static struct str token_text(struct str text, struct scan_token token) { return (struct str){text.ptr + token.offset, token.len}; }
+static struct str token_text(struct str text, struct scan_token token) {
+    return (struct str){text.ptr + token.offset, token.len};
+}
 
-static bool is_sign(struct str text, struct scan_token token, char sign)
-{
+static bool is_sign(struct str text, struct scan_token token, char sign) {
     return token.kind == SCAN_SIGN && text.ptr[token.offset] == sign;
 }
 
-static bool is_macro(struct str name, unsigned *most_variables)
-{
+static bool is_macro(struct str name, unsigned *most_variables) {
     static const struct {
         const char *name;
         unsigned variables;
-    } macros[] = {{"all", 2}, {"exists", 2}, {"exists_one", 2}, {"existsOne", 2}, {"map", 1}, {"filter", 1}, {"transformList", 2},
-        {"transformMap", 2}, {"transformMapEntry", 2}, {"bind", 1}, {"optMap", 1}, {"optFlatMap", 1}, {"sortBy", 1}};
+    } macros[] = {{"all", 2},    {"exists", 2},        {"exists_one", 2},   {"existsOne", 2},         {"map", 1},
+                  {"filter", 1}, {"transformList", 2}, {"transformMap", 2}, {"transformMapEntry", 2}, {"bind", 1},
+                  {"optMap", 1}, {"optFlatMap", 1},    {"sortBy", 1}};
     for (size_t i = 0; i < COUNT_OF(macros); i++) {
         if (!str_eq(name, str_of(macros[i].name)))
             continue;
@@ -136,11 +140,11 @@ struct walk {
     struct str text;
     struct expansion *out;
     struct expr_error *error;
-    size_t copied;              // of the text so far
-    struct scan_token last[3];  // the tokens before, the newest first
-    unsigned variables;         // how many more variables a macro may name here
+    size_t copied;             // of the text so far
+    struct scan_token last[3]; // the tokens before, the newest first
+    unsigned variables;        // how many more variables a macro may name here
     bool uses_definitions;
-    size_t root_variable;       // 1 + place of a loop's variable that bears the name of a root
+    size_t root_variable; // 1 + place of a loop's variable that bears the name of a root
     unsigned depth;
 };
 
@@ -148,8 +152,7 @@ static bool expand_definition(struct compile *c, size_t index, unsigned depth);
 
 static bool fail_at(struct walk *w, size_t offset, const char *format, ...) PENSTOCK_PRINTF(3, 4);
 
-static bool fail_at(struct walk *w, size_t offset, const char *format, ...)
-{
+static bool fail_at(struct walk *w, size_t offset, const char *format, ...) {
     va_list args;
     va_start(args, format);
     vsnprintf(w->error->text, sizeof w->error->text, format, args);
@@ -158,14 +161,12 @@ static bool fail_at(struct walk *w, size_t offset, const char *format, ...)
     return false;
 }
 
-static void add_segment(struct expansion *e, size_t in, bool definition)
-{
+static void add_segment(struct expansion *e, size_t in, bool definition) {
     e->segments = grow_list(e->segments, e->n, &e->cap, sizeof *e->segments);
     e->segments[e->n++] = (struct expansion_segment){e->buf.len, in, definition};
 }
 
-static void copy_until(struct walk *w, size_t end)
-{
+static void copy_until(struct walk *w, size_t end) {
     if (end > w->copied) {
         add_segment(w->out, w->copied, false);
         buf_add(&w->out->buf, w->text.ptr + w->copied, end - w->copied);
@@ -173,10 +174,11 @@ static void copy_until(struct walk *w, size_t end)
     w->copied = end;
 }
 
-static bool has_comment(struct str text) { return memmem(text.ptr, text.len, "//", 2) != NULL; }
+static bool has_comment(struct str text) {
+    return memmem(text.ptr, text.len, "//", 2) != NULL;
+}
 
-static bool write_definition(struct walk *w, struct scan_token token, size_t index)
-{
+static bool write_definition(struct walk *w, struct scan_token token, size_t index) {
     const struct definition *definition = &w->c->definitions[index];
     if (definition->state == DEFINITION_OPEN)
         return fail_at(w, token.offset, "the definition '%.*s' uses itself; take it out of the circle",
@@ -197,18 +199,18 @@ static bool write_definition(struct walk *w, struct scan_token token, size_t ind
     w->copied = token.offset + token.len;
     w->c->expanded_bytes += definition->expanded.len;
     if (w->out->buf.overflow || w->c->expanded_bytes > EXPANDED_MAX_BYTES)
-        return fail_at(w, token.offset, "with '%.*s' written out the text is too long; use fewer definitions of definitions",
+        return fail_at(w, token.offset,
+                       "with '%.*s' written out the text is too long; use fewer definitions of definitions",
                        STR_ARG(definition->name));
     return true;
 }
 
-static bool take_name(struct walk *w, struct scan_token token, struct scan_token next)
-{
+static bool take_name(struct walk *w, struct scan_token token, struct scan_token next) {
     struct str name = token_text(w->text, token);
     size_t index;
-    bool is_member = is_sign(w->text, w->last[0], '.') ||
-                     (is_sign(w->text, w->last[0], '?') && is_sign(w->text, w->last[1], '.') &&
-                      w->last[1].offset + 1 == w->last[0].offset);
+    bool is_member =
+        is_sign(w->text, w->last[0], '.') || (is_sign(w->text, w->last[0], '?') && is_sign(w->text, w->last[1], '.') &&
+                                              w->last[1].offset + 1 == w->last[0].offset);
     bool is_known = names_find(&w->c->definition_names, name, &index);
     if (is_sign(w->text, w->last[0], '(') && w->last[1].kind == SCAN_NAME && is_sign(w->text, w->last[2], '.')) {
         if (!is_macro(token_text(w->text, w->last[1]), &w->variables))
@@ -230,8 +232,7 @@ static bool take_name(struct walk *w, struct scan_token token, struct scan_token
     return write_definition(w, token, index);
 }
 
-static bool walk_text(struct walk *w)
-{
+static bool walk_text(struct walk *w) {
     size_t at = 0;
     struct scan_token token = scan_next(w->text, &at);
     while (token.kind != SCAN_END) {
@@ -247,13 +248,14 @@ static bool walk_text(struct walk *w)
     }
     if (w->uses_definitions && w->root_variable)
         return fail_at(w, w->root_variable - 1,
-                       "a variable with a name that conditions know could be mistaken inside of a definition; call it something else");
+                       "a variable with a name that conditions know could be mistaken inside of a definition; call it "
+                       "something else");
     copy_until(w, w->text.len);
     return true;
 }
 
-static bool expand_text(struct compile *c, struct str text, unsigned depth, struct expansion *out, struct expr_error *error)
-{
+static bool expand_text(struct compile *c, struct str text, unsigned depth, struct expansion *out,
+                        struct expr_error *error) {
     *out = (struct expansion){0};
     buf_init(&out->buf, EXPR_SOURCE_MAX_BYTES);
     if (c->n_definitions == 0) {
@@ -272,13 +274,11 @@ static bool expand_text(struct compile *c, struct str text, unsigned depth, stru
     return true;
 }
 
-bool expand_definitions(struct compile *c, struct str text, struct expansion *out, struct expr_error *error)
-{
+bool expand_definitions(struct compile *c, struct str text, struct expansion *out, struct expr_error *error) {
     return expand_text(c, text, 0, out, error);
 }
 
-size_t expansion_place(const struct expansion *e, size_t offset)
-{
+size_t expansion_place(const struct expansion *e, size_t offset) {
     size_t i = e->n;
     while (i > 0 && e->segments[i - 1].out > offset)
         i--;
@@ -288,8 +288,7 @@ size_t expansion_place(const struct expansion *e, size_t offset)
     return segment->definition ? segment->in : segment->in + (offset - segment->out);
 }
 
-void expansion_free(struct expansion *e)
-{
+void expansion_free(struct expansion *e) {
     buf_free(&e->buf);
     free(e->segments);
     *e = (struct expansion){0};
@@ -298,8 +297,7 @@ void expansion_free(struct expansion *e)
 // ---- checking ---------------------------------------------------------------------------------
 
 // Compiled as if it stood in a route, else as in a consumer's `accepts`: one of them must know all its names.
-static bool try_compile(struct compile *c, struct str text, struct expr_error *error)
-{
+static bool try_compile(struct compile *c, struct str text, struct expr_error *error) {
     struct expr_error second;
     struct resolver in_route = {.c = c, .scope = SCOPE_ROUTE, .trial = true};
     struct resolver in_accepts = {.c = c, .scope = SCOPE_ACCEPTS, .trial = true};
@@ -311,8 +309,7 @@ static bool try_compile(struct compile *c, struct str text, struct expr_error *e
     return ok;
 }
 
-static bool expand_definition(struct compile *c, size_t index, unsigned depth)
-{
+static bool expand_definition(struct compile *c, size_t index, unsigned depth) {
     struct definition *definition = &c->definitions[index];
     if (definition->state == DEFINITION_DONE || definition->state == DEFINITION_BROKEN)
         return definition->state == DEFINITION_DONE;
@@ -339,8 +336,7 @@ static bool expand_definition(struct compile *c, size_t index, unsigned depth)
     return definition->state == DEFINITION_DONE;
 }
 
-void check_definitions(struct compile *c)
-{
+void check_definitions(struct compile *c) {
     for (size_t i = 0; i < c->n_definitions && !c->full; i++)
         expand_definition(c, i, 1);
 }

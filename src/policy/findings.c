@@ -7,21 +7,18 @@
 #define FINDING_MAX_BYTES 1000
 #define FINDINGS_MAX_BYTES (16u << 20)
 
-void findings_init(struct findings *findings)
-{
+void findings_init(struct findings *findings) {
     *findings = (struct findings){.arena = arena_new(FINDINGS_MAX_BYTES)};
 }
 
-void findings_free(struct findings *findings)
-{
+void findings_free(struct findings *findings) {
     free(findings->items);
     arena_free(findings->arena);
     *findings = (struct findings){0};
 }
 
 // Users' texts are quoted in findings; none of them may break the line or speak to the terminal.
-static void make_one_line(char *text, size_t len)
-{
+static void make_one_line(char *text, size_t len) {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
         if (c == '\n' || c == '\t')
@@ -31,8 +28,7 @@ static void make_one_line(char *text, size_t len)
     }
 }
 
-static struct str copy_file(struct findings *findings, struct str file)
-{
+static struct str copy_file(struct findings *findings, struct str file) {
     if (findings->n > 0 && str_eq(findings->items[findings->n - 1].file, file))
         return findings->items[findings->n - 1].file;
     struct str copy = arena_str(findings->arena, file);
@@ -40,8 +36,8 @@ static struct str copy_file(struct findings *findings, struct str file)
     return copy;
 }
 
-void findings_add(struct findings *findings, bool error, struct str file, unsigned line, unsigned column, const char *format, ...)
-{
+void findings_add(struct findings *findings, bool error, struct str file, unsigned line, unsigned column,
+                  const char *format, ...) {
     if (error)
         findings->n_errors++;
     if (findings->n == FINDINGS_MAX)
@@ -68,8 +64,7 @@ struct ranked {
     size_t arrival;
 };
 
-static int compare_findings(const void *left, const void *right)
-{
+static int compare_findings(const void *left, const void *right) {
     const struct ranked *a = left, *b = right;
     int order = str_cmp(a->finding->file, b->finding->file);
     if (order == 0)
@@ -79,8 +74,7 @@ static int compare_findings(const void *left, const void *right)
     return order ? order : (a->arrival > b->arrival) - (a->arrival < b->arrival);
 }
 
-static void write_finding(struct buf *out, const struct finding *finding)
-{
+static void write_finding(struct buf *out, const struct finding *finding) {
     if (finding->file.len > 0)
         buf_printf(out, "%.*s:", STR_ARG(finding->file));
     if (finding->line > 0)
@@ -89,8 +83,7 @@ static void write_finding(struct buf *out, const struct finding *finding)
                STR_ARG(finding->text));
 }
 
-void findings_write(const struct findings *findings, struct buf *out)
-{
+void findings_write(const struct findings *findings, struct buf *out) {
     struct ranked *ranked = must_alloc((findings->n + 1) * sizeof *ranked);
     size_t n_errors = 0;
     for (size_t i = 0; i < findings->n; i++) {

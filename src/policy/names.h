@@ -8,7 +8,7 @@ struct name_table {
     struct name_entry {
         struct str name;
         size_t number;
-    } *entries; // by number of insertion
+    } * entries; // by number of insertion
     size_t n, cap;
     uint32_t *places; // 1 + index of an entry; a power of two of them
     size_t n_places;

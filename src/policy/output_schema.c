@@ -24,17 +24,26 @@ static const struct member record_members[OUTPUT_FIELD_COUNT] = {
     [OUTPUT_ROUTE] = {"route", TEXT, "which route decided"},
     [OUTPUT_POLICY_VERSION] = {"policy_version", WHOLE, "the route's version"},
     [OUTPUT_TENANT] = {"tenant", TEXT, "whose event it was"},
-    [OUTPUT_SUBJECT] = {"subject", CLOSED "{\"id\":{" TEXT "},\"kind\":{" TEXT "},\"format\":{" TEXT "},\"iss\":{" TEXT "}}", "whom it is about"},
+    [OUTPUT_SUBJECT] = {"subject",
+                        CLOSED "{\"id\":{" TEXT "},\"kind\":{" TEXT "},\"format\":{" TEXT "},\"iss\":{" TEXT "}}",
+                        "whom it is about"},
     [OUTPUT_TYPE] = {"type", TEXT, "signals: event type, a short name of CAEP, RISC or WISE or a URI"},
     [OUTPUT_ACTION] = {"action", TEXT, "signals: what is to be done"},
     [OUTPUT_CONFIDENCE] = {"confidence", RATIO, "what the evidence adds up to"},
-    [OUTPUT_EVIDENCE] = {"evidence", "\"type\":\"array\",\"minItems\":1,\"items\":{" CLOSED "{\"name\":{" TEXT "},\"weight\":{" RATIO "},\"boundary\":{" BOUNDARY
-                         "}},\"required\":[\"name\",\"weight\"]}", "what spoke for it"},
-    [OUTPUT_BOUNDARIES] = {"boundaries", "\"type\":\"array\",\"minItems\":1,\"uniqueItems\":true,\"items\":{" BOUNDARY "}", "what lines were crossed"},
-    [OUTPUT_EVENT] = {"event", CLOSED "{\"id\":{" TEXT "},\"time\":{" TIME "},\"source\":{" TEXT "}}", "the event it comes from"},
+    [OUTPUT_EVIDENCE] = {"evidence",
+                         "\"type\":\"array\",\"minItems\":1,\"items\":{" CLOSED "{\"name\":{" TEXT
+                         "},\"weight\":{" RATIO "},\"boundary\":{" BOUNDARY "}},\"required\":[\"name\",\"weight\"]}",
+                         "what spoke for it"},
+    [OUTPUT_BOUNDARIES] = {"boundaries",
+                           "\"type\":\"array\",\"minItems\":1,\"uniqueItems\":true,\"items\":{" BOUNDARY "}",
+                           "what lines were crossed"},
+    [OUTPUT_EVENT] = {"event", CLOSED "{\"id\":{" TEXT "},\"time\":{" TIME "},\"source\":{" TEXT "}}",
+                      "the event it comes from"},
     [OUTPUT_DUPLICATES] = {"duplicates", WHOLE, "repeats counted into it"},
     [OUTPUT_REASON] = {"reason", TEXT, "why, for the consumer"},
-    [OUTPUT_GUARD] = {"guard", CLOSED "{\"name\":{" TEXT "},\"level\":{" TEXT "},\"limit\":{" TEXT "},\"generation\":{" WHOLE "}},\"required\":[\"name\",\"generation\"]",
+    [OUTPUT_GUARD] = {"guard",
+                      CLOSED "{\"name\":{" TEXT "},\"level\":{" TEXT "},\"limit\":{" TEXT "},\"generation\":{" WHOLE
+                             "}},\"required\":[\"name\",\"generation\"]",
                       "the limit or switch that did not simply let it pass"},
     [OUTPUT_WHY] = {"why", "\"type\":\"string\",\"pattern\":\"^[a-z_]+$\"", "alerts: why it is not a signal"},
     [OUTPUT_SEVERITY] = {"severity", TEXT, "info, low, medium, high, critical"},
@@ -43,7 +52,8 @@ static const struct member record_members[OUTPUT_FIELD_COUNT] = {
     [OUTPUT_STEWARD] = {"steward", TEXT, "who answers for a shared credential"},
     [OUTPUT_ACKNOWLEDGE_BY] = {"acknowledge_by", TIME, "deadline for somebody to take it up"},
     [OUTPUT_RESOLVE_BY] = {"resolve_by", TIME, "deadline for it to be closed"},
-    [OUTPUT_ESCALATE_TO] = {"escalate_to", "\"type\":\"array\",\"minItems\":1,\"items\":{" TEXT "}", "who is told when a deadline passes, one after another"},
+    [OUTPUT_ESCALATE_TO] = {"escalate_to", "\"type\":\"array\",\"minItems\":1,\"items\":{" TEXT "}",
+                            "who is told when a deadline passes, one after another"},
     [OUTPUT_RUNBOOK] = {"runbook", TEXT, "where it says what to do"},
     [OUTPUT_REVOCATION] = {"revocation", TEXT, "how the identity is revoked"},
     [OUTPUT_DEPENDENTS] = {"dependents", "\"type\":\"array\",\"minItems\":1", "what stops with the identity"},
@@ -65,8 +75,7 @@ static const struct member dead_letter_members[] = {
     {"data_base64", "\"type\":\"string\",\"contentEncoding\":\"base64\"", "the input when it is no clean text"},
 };
 
-static void write_members(struct buf *out, const struct member *members, size_t n)
-{
+static void write_members(struct buf *out, const struct member *members, size_t n) {
     buf_str(out, STR(CLOSED "{"));
     for (size_t i = 0; i < n; i++) {
         must(members[i].name);
@@ -82,12 +91,13 @@ static void write_members(struct buf *out, const struct member *members, size_t 
     buf_char(out, '}');
 }
 
-void policy_schema_output(struct buf *out)
-{
-    buf_str(out, STR("{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"title\":\"penstock output record\",\"oneOf\":[{\"title\":"
+void policy_schema_output(struct buf *out) {
+    buf_str(out, STR("{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"title\":\"penstock output "
+                     "record\",\"oneOf\":[{\"title\":"
                      "\"signal or alert\",\"minProperties\":1,"));
     write_members(out, record_members, COUNT_OF(record_members));
     buf_str(out, STR("},{\"title\":\"dead letter\","));
     write_members(out, dead_letter_members, COUNT_OF(dead_letter_members));
-    buf_str(out, STR(",\"required\":[\"kind\",\"id\",\"time\",\"reason\",\"source\",\"partition\",\"offset\",\"index\",\"bytes\"]}]}\n"));
+    buf_str(out, STR(",\"required\":[\"kind\",\"id\",\"time\",\"reason\",\"source\",\"partition\",\"offset\",\"index\","
+                     "\"bytes\"]}]}\n"));
 }

@@ -4,18 +4,15 @@
 // side; where they part in a way this walk does not know, the last place that is sure is given.
 #include "compile.h"
 
-struct place place_of(const struct source_file *file, const struct doc_node *node)
-{
+struct place place_of(const struct source_file *file, const struct doc_node *node) {
     return (struct place){file, node->line, node->column};
 }
 
-struct place place_of_key(const struct source_file *file, const struct doc_member *member)
-{
+struct place place_of_key(const struct source_file *file, const struct doc_member *member) {
     return (struct place){file, member->line, member->column};
 }
 
-static void index_lines(struct source_file *file)
-{
+static void index_lines(struct source_file *file) {
     struct str text = file->text.text;
     size_t cap = 0;
     for (size_t i = 0; i <= text.len; i++) {
@@ -26,11 +23,12 @@ static void index_lines(struct source_file *file)
     }
 }
 
-static bool is_continuation(char c) { return ((unsigned char)c & 0xc0) == 0x80; }
+static bool is_continuation(char c) {
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
 
 // The byte where a line and column (in characters) begin.
-static size_t offset_of(const struct source_file *file, unsigned line, unsigned column)
-{
+static size_t offset_of(const struct source_file *file, unsigned line, unsigned column) {
     struct str text = file->text.text;
     if (line == 0 || line > file->n_lines)
         return text.len;
@@ -38,12 +36,12 @@ static size_t offset_of(const struct source_file *file, unsigned line, unsigned 
     if (line == 1 && str_starts(text, STR("\xef\xbb\xbf")))
         at += 3;
     for (unsigned left = column; left > 1 && at < text.len && text.ptr[at] != '\n'; left--)
-        for (at++; at < text.len && is_continuation(text.ptr[at]); at++) {}
+        for (at++; at < text.len && is_continuation(text.ptr[at]); at++) {
+        }
     return at;
 }
 
-static struct place place_at(const struct source_file *file, size_t offset, unsigned first_line)
-{
+static struct place place_at(const struct source_file *file, size_t offset, unsigned first_line) {
     unsigned line = first_line;
     while (line < file->n_lines && file->lines[line] <= offset)
         line++;
@@ -53,16 +51,14 @@ static struct place place_at(const struct source_file *file, size_t offset, unsi
     return (struct place){file, line, column};
 }
 
-static size_t skip_blanks(struct str text, size_t at)
-{
+static size_t skip_blanks(struct str text, size_t at) {
     while (at < text.len && (text.ptr[at] == ' ' || text.ptr[at] == '\t'))
         at++;
     return at;
 }
 
 // Past an anchor or a tag in front of a scalar.
-static size_t skip_properties(struct str text, size_t at)
-{
+static size_t skip_properties(struct str text, size_t at) {
     while (at < text.len && (text.ptr[at] == '&' || text.ptr[at] == '!')) {
         while (at < text.len && text.ptr[at] != ' ' && text.ptr[at] != '\t' && text.ptr[at] != '\n')
             at++;
@@ -72,8 +68,7 @@ static size_t skip_properties(struct str text, size_t at)
 }
 
 // Bytes of the escape at `at` in the file, and of what it stands for.
-static void measure_escape(struct str text, size_t at, size_t *in_file, size_t *in_scalar)
-{
+static void measure_escape(struct str text, size_t at, size_t *in_file, size_t *in_scalar) {
     char kind = at + 1 < text.len ? text.ptr[at + 1] : '\0';
     size_t digits = kind == 'x' ? 2 : kind == 'u' ? 4 : kind == 'U' ? 8 : 0;
     unsigned long code = 0;
@@ -90,8 +85,7 @@ static void measure_escape(struct str text, size_t at, size_t *in_file, size_t *
 }
 
 // The file's offset of the scalar's byte `wanted`; both texts are walked from their beginnings.
-static size_t walk_scalar(struct str text, size_t at, struct str scalar, size_t wanted, char quote)
-{
+static size_t walk_scalar(struct str text, size_t at, struct str scalar, size_t wanted, char quote) {
     size_t done = 0;
     while (done < wanted && done < scalar.len && at < text.len) {
         char c = text.ptr[at];
@@ -122,8 +116,7 @@ static size_t walk_scalar(struct str text, size_t at, struct str scalar, size_t 
     return at;
 }
 
-struct place place_in_scalar(struct source_file *file, const struct doc_node *scalar, size_t offset)
-{
+struct place place_in_scalar(struct source_file *file, const struct doc_node *scalar, size_t offset) {
     struct str text = file->text.text;
     if (!file->lines)
         index_lines(file);

@@ -7,10 +7,11 @@
 
 // ---- reporting and memory -----------------------------------------------------------------
 
-static struct str file_of(struct place at) { return at.file ? at.file->text.path : (struct str){0}; }
+static struct str file_of(struct place at) {
+    return at.file ? at.file->text.path : (struct str){0};
+}
 
-void report_error(struct compile *c, struct place at, const char *format, ...)
-{
+void report_error(struct compile *c, struct place at, const char *format, ...) {
     char text[1000];
     va_list args;
     va_start(args, format);
@@ -19,8 +20,7 @@ void report_error(struct compile *c, struct place at, const char *format, ...)
     findings_add(c->findings, true, file_of(at), at.line, at.column, "%s", text);
 }
 
-void report_warning(struct compile *c, struct place at, const char *format, ...)
-{
+void report_warning(struct compile *c, struct place at, const char *format, ...) {
     char text[1000];
     va_list args;
     va_start(args, format);
@@ -29,31 +29,29 @@ void report_warning(struct compile *c, struct place at, const char *format, ...)
     findings_add(c->findings, false, file_of(at), at.line, at.column, "%s", text);
 }
 
-// Whoever asks gets memory, so that no reader needs a way out of its own; the loops over files, documents, keys and list
-// entries look at `full` and end, which bounds what the emergency arena must hold to one value.
-void *policy_alloc(struct compile *c, size_t bytes)
-{
+// Whoever asks gets memory, so that no reader needs a way out of its own; the loops over files, documents, keys and
+// list entries look at `full` and end, which bounds what the emergency arena must hold to one value.
+void *policy_alloc(struct compile *c, size_t bytes) {
     void *memory = c->full ? NULL : arena_alloc(c->arena, bytes);
     if (memory)
         return memory;
     if (!c->full)
-        report_error(c, (struct place){0}, "the policy needs over %u MiB of memory; make the route files smaller", POLICY_ARENA_MAX_BYTES >> 20);
+        report_error(c, (struct place){0}, "the policy needs over %u MiB of memory; make the route files smaller",
+                     POLICY_ARENA_MAX_BYTES >> 20);
     c->full = true;
     memory = arena_alloc(c->emergency, bytes);
     must(memory);
     return memory;
 }
 
-struct str policy_str(struct compile *c, struct str s)
-{
+struct str policy_str(struct compile *c, struct str s) {
     char *copy = policy_alloc(c, s.len + 1);
     if (s.len > 0)
         memcpy(copy, s.ptr, s.len);
     return (struct str){copy, s.len};
 }
 
-void *grow_list(void *items, size_t n, size_t *cap, size_t element_bytes)
-{
+void *grow_list(void *items, size_t n, size_t *cap, size_t element_bytes) {
     if (n < *cap)
         return items;
     *cap = *cap ? *cap * 2 : 8;
@@ -62,8 +60,7 @@ void *grow_list(void *items, size_t n, size_t *cap, size_t element_bytes)
 
 // ---- documents ------------------------------------------------------------------------------
 
-static void read_owner(struct compile *c, const struct doc_node *node, void *target)
-{
+static void read_owner(struct compile *c, const struct doc_node *node, void *target) {
     struct policy *policy = target;
     if (c->owner_place.file)
         report_error(c, place_of(c->file, node), "'default_owner' is set already at %.*s:%u; keep one of them",
@@ -72,26 +69,49 @@ static void read_owner(struct compile *c, const struct doc_node *node, void *tar
     read_text(c, "default_owner", node, &policy->default_owner);
 }
 
-static void owner_schema(struct buf *out) { buf_str(out, STR("\"type\":\"string\",\"minLength\":1")); }
+static void owner_schema(struct buf *out) {
+    buf_str(out, STR("\"type\":\"string\",\"minLength\":1"));
+}
 
 // Definitions have been collected before all else.
-static void skip_define(struct compile *c, const struct doc_node *node, void *target) { (void)c, (void)node, (void)target; }
+static void skip_define(struct compile *c, const struct doc_node *node, void *target) {
+    (void)c, (void)node, (void)target;
+}
 
-static void gate_schema(struct buf *out) { buf_str(out, STR("\"$ref\":\"#/$defs/gate\"")); }
+static void gate_schema(struct buf *out) {
+    buf_str(out, STR("\"$ref\":\"#/$defs/gate\""));
+}
 
-static void consumers_schema(struct buf *out) { buf_str(out, STR("\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/consumer\"}")); }
+static void consumers_schema(struct buf *out) {
+    buf_str(out, STR("\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/consumer\"}"));
+}
 
 static const struct key root_keys[] = {
-    {.name = "define", .kind = KEY_OTHER, .read = skip_define, .schema = define_schema,
+    {.name = "define",
+     .kind = KEY_OTHER,
+     .read = skip_define,
+     .schema = define_schema,
      .text = "named conditions and lists of constants; conditions of all files know them by their names"},
-    {.name = "gate", .kind = KEY_OTHER, .read = read_gate, .schema = gate_schema, .text = "limits for signals, how they wait, the kill switch"},
-    {.name = "consumers", .kind = KEY_OTHER, .read = read_consumers, .schema = consumers_schema, .text = "downstream systems"},
-    {.name = "default_owner", .kind = KEY_OTHER, .read = read_owner, .schema = owner_schema, .text = "who gets alerts on identities that nobody owns"},
+    {.name = "gate",
+     .kind = KEY_OTHER,
+     .read = read_gate,
+     .schema = gate_schema,
+     .text = "limits for signals, how they wait, the kill switch"},
+    {.name = "consumers",
+     .kind = KEY_OTHER,
+     .read = read_consumers,
+     .schema = consumers_schema,
+     .text = "downstream systems"},
+    {.name = "default_owner",
+     .kind = KEY_OTHER,
+     .read = read_owner,
+     .schema = owner_schema,
+     .text = "who gets alerts on identities that nobody owns"},
 };
-const struct object root_object = {.name = "route file", .example = "{route: name, when: '…'}", KEYS(root_keys), .bytes = sizeof(struct policy)};
+const struct object root_object = {
+    .name = "route file", .example = "{route: name, when: '…'}", KEYS(root_keys), .bytes = sizeof(struct policy)};
 
-static void report_stray(struct compile *c, const struct doc_node *document, const struct doc_member *member)
-{
+static void report_stray(struct compile *c, const struct doc_node *document, const struct doc_member *member) {
     bool has_map = doc_get(document, "map"), has_route = doc_get(document, "route");
     struct place place = place_of_key(c->file, member);
     if (find_key(&root_object, member->key) || (has_map && find_key(&map_object, member->key)) ||
@@ -102,26 +122,31 @@ static void report_stray(struct compile *c, const struct doc_node *document, con
         return;
     }
     if (find_key(&route_object, member->key)) {
-        report_error(c, place, "'%.*s' belongs to a route; name the route with 'route: …' beside it", STR_ARG(member->key));
+        report_error(c, place, "'%.*s' belongs to a route; name the route with 'route: …' beside it",
+                     STR_ARG(member->key));
         return;
     }
     struct str words[64];
     size_t n = 0;
-    const struct object *objects[] = {&root_object, has_route || !has_map ? &route_object : NULL, has_map || !has_route ? &map_object : NULL};
+    const struct object *objects[] = {&root_object, has_route || !has_map ? &route_object : NULL,
+                                      has_map || !has_route ? &map_object : NULL};
     for (size_t i = 0; i < COUNT_OF(objects); i++)
         for (size_t k = 0; objects[i] && k < objects[i]->n_keys; k++)
             words[n++] = str_of(objects[i]->keys[k].name);
     char hint[160];
-    report_error(c, place, "unknown key '%.*s' in %s%s", STR_ARG(member->key), has_route ? "route" : has_map ? "map" : "route file",
+    report_error(c, place, "unknown key '%.*s' in %s%s", STR_ARG(member->key),
+                 has_route ? "route"
+                 : has_map ? "map"
+                           : "route file",
                  did_you_mean(member->key, words, n, hint));
 }
 
-static void read_document(struct compile *c, const struct doc_node *document)
-{
+static void read_document(struct compile *c, const struct doc_node *document) {
     if (document->kind == DOC_NULL)
         return;
     if (document->kind != DOC_MAPPING) {
-        report_error(c, place_of(c->file, document), "a route file holds mappings: map, route, define, gate, consumers, default_owner");
+        report_error(c, place_of(c->file, document),
+                     "a route file holds mappings: map, route, define, gate, consumers, default_owner");
         return;
     }
     for (size_t i = 0; i < document->n; i++)
@@ -135,8 +160,7 @@ static void read_document(struct compile *c, const struct doc_node *document)
 
 // ---- files ----------------------------------------------------------------------------------
 
-static void parse_files(struct compile *c)
-{
+static void parse_files(struct compile *c) {
     c->files = must_alloc((c->bundle->n_files + 1) * sizeof *c->files);
     c->n_files = c->bundle->n_files;
     for (size_t i = 0; i < c->n_files; i++) {
@@ -152,8 +176,7 @@ static void parse_files(struct compile *c)
     }
 }
 
-static void read_files(struct compile *c)
-{
+static void read_files(struct compile *c) {
     for (size_t i = 0; i < c->n_files; i++)
         for (size_t d = 0; d < c->files[i].n_documents; d++) {
             const struct doc_node *define = doc_get(&c->files[i].documents[d], "define");
@@ -171,8 +194,7 @@ static void read_files(struct compile *c)
 
 // ---- the whole ------------------------------------------------------------------------------
 
-static void check_whole(struct compile *c)
-{
+static void check_whole(struct compile *c) {
     struct place nowhere = {0};
     if (c->some_unreadable)
         return;
@@ -183,15 +205,16 @@ static void check_whole(struct compile *c)
     if (c->n_routes == 0)
         return;
     if (!c->owner_place.file)
-        report_error(c, nowhere, "nobody would answer for identities without an owner; set 'default_owner: …' in a route file");
+        report_error(c, nowhere,
+                     "nobody would answer for identities without an owner; set 'default_owner: …' in a route file");
     if (c->n_consumers == 0)
-        report_error(c, nowhere, "there is no consumer, so no output could go anywhere; add 'consumers: [%s]'", consumer_object.example);
+        report_error(c, nowhere, "there is no consumer, so no output could go anywhere; add 'consumers: [%s]'",
+                     consumer_object.example);
     if (c->n_maps == 0 && c->bundle->n_sources == 0)
         report_error(c, nowhere, "there is no map, so no event could be read; add one: %s", map_object.example);
 }
 
-static void set_defaults(struct compile *c)
-{
+static void set_defaults(struct compile *c) {
     struct policy *policy = &c->out->policy;
     c->scope = SCOPE_PARTITION;
     if (!c->gate_place.file) {
@@ -202,8 +225,7 @@ static void set_defaults(struct compile *c)
         policy->partition_by = compile_text(c, "event.tenant");
 }
 
-static void take_drafts(struct compile *c)
-{
+static void take_drafts(struct compile *c) {
     struct policy *policy = &c->out->policy;
     policy->routes = policy_alloc(c, c->n_routes * sizeof *policy->routes);
     for (size_t i = 0; i < c->n_routes; i++)
@@ -219,8 +241,7 @@ static void take_drafts(struct compile *c)
     policy->n_tests = c->n_tests;
 }
 
-static struct hash128 hash_bundle(const struct policy_bundle *bundle)
-{
+static struct hash128 hash_bundle(const struct policy_bundle *bundle) {
     struct buf bytes;
     buf_init(&bytes, SIZE_MAX / 2);
     policy_bundle_write(bundle, &bytes);
@@ -229,8 +250,7 @@ static struct hash128 hash_bundle(const struct policy_bundle *bundle)
     return hash;
 }
 
-static void compile_free(struct compile *c)
-{
+static void compile_free(struct compile *c) {
     for (size_t i = 0; i < c->n_files; i++)
         free(c->files[i].lines);
     for (size_t i = 0; i < c->n_maps; i++)
@@ -244,18 +264,22 @@ static void compile_free(struct compile *c)
     free(c->routes);
     free(c->consumers);
     free(c->tests);
-    struct name_table *tables[] = {&c->definition_names, &c->expressions, &c->raw_names, &c->map_names, &c->route_names, &c->source_names};
+    struct name_table *tables[] = {&c->definition_names, &c->expressions, &c->raw_names,
+                                   &c->map_names,        &c->route_names, &c->source_names};
     for (size_t i = 0; i < COUNT_OF(tables); i++)
         names_free(tables[i]);
     arena_free(c->documents);
     arena_free(c->emergency);
 }
 
-struct policy *policy_compile(const struct policy_bundle *bundle, struct findings *findings)
-{
+struct policy *policy_compile(const struct policy_bundle *bundle, struct findings *findings) {
     struct compiled *out = must_alloc(sizeof *out);
-    struct compile c = {.findings = findings, .out = out, .bundle = bundle, .arena = arena_new(POLICY_ARENA_MAX_BYTES),
-                        .emergency = arena_new(SIZE_MAX / 2), .documents = arena_new(DOCUMENTS_MAX_BYTES)};
+    struct compile c = {.findings = findings,
+                        .out = out,
+                        .bundle = bundle,
+                        .arena = arena_new(POLICY_ARENA_MAX_BYTES),
+                        .emergency = arena_new(SIZE_MAX / 2),
+                        .documents = arena_new(DOCUMENTS_MAX_BYTES)};
     size_t errors = findings->n_errors;
     atomic_init(&out->references, 1);
     out->policy.arena = c.arena;
@@ -279,14 +303,12 @@ struct policy *policy_compile(const struct policy_bundle *bundle, struct finding
 
 // ---- references -----------------------------------------------------------------------------
 
-struct policy *policy_ref(struct policy *policy)
-{
+struct policy *policy_ref(struct policy *policy) {
     atomic_fetch_add_explicit(&((struct compiled *)policy)->references, 1, memory_order_relaxed);
     return policy;
 }
 
-void policy_unref(struct policy *policy)
-{
+void policy_unref(struct policy *policy) {
     struct compiled *compiled = (struct compiled *)policy;
     if (!policy || atomic_fetch_sub_explicit(&compiled->references, 1, memory_order_acq_rel) > 1)
         return;
@@ -303,8 +325,7 @@ void policy_unref(struct policy *policy)
     free(compiled);
 }
 
-const struct source_binding *policy_find_source(const struct policy *policy, struct str name)
-{
+const struct source_binding *policy_find_source(const struct policy *policy, struct str name) {
     for (size_t i = 0; i < policy->n_sources; i++)
         if (str_eq(policy->sources[i].name, name))
             return &policy->sources[i];

@@ -10,8 +10,7 @@
 
 // ---- conditions that never change -----------------------------------------------------------
 
-static bool is_always(const struct expr *expr, bool *result)
-{
+static bool is_always(const struct expr *expr, bool *result) {
     struct value value;
     if (!expr || !expr_is_constant(expr, &value) || value.type != VALUE_BOOL)
         return false;
@@ -19,9 +18,8 @@ static bool is_always(const struct expr *expr, bool *result)
     return true;
 }
 
-static void check_condition(struct compile *c, const struct route_draft *draft, const struct expr *expr, const struct doc_node *place,
-                            const char *never)
-{
+static void check_condition(struct compile *c, const struct route_draft *draft, const struct expr *expr,
+                            const struct doc_node *place, const char *never) {
     bool result;
     if (!is_always(expr, &result))
         return;
@@ -31,23 +29,23 @@ static void check_condition(struct compile *c, const struct route_draft *draft, 
         report_warning(c, place_of(draft->file, place), "this condition is never true, so %s", never);
 }
 
-static void check_conditions(struct compile *c, const struct route_draft *draft)
-{
+static void check_conditions(struct compile *c, const struct route_draft *draft) {
     const struct route *route = &draft->route;
     const struct doc_node *evidence = doc_get(draft->document, "evidence");
     const struct doc_node *adjust = doc_get(doc_get(draft->document, "thresholds"), "adjust");
     check_condition(c, draft, route->when, doc_get(draft->document, "when"), "the route does nothing");
     for (size_t i = 0; i < route->n_evidence; i++)
-        check_condition(c, draft, route->evidence[i].when, doc_get(&evidence->items[i], "when"), "this evidence never counts");
+        check_condition(c, draft, route->evidence[i].when, doc_get(&evidence->items[i], "when"),
+                        "this evidence never counts");
     for (size_t i = 0; i < route->n_adjust; i++)
-        check_condition(c, draft, route->adjust[i].when, doc_get(&adjust->items[i], "when"), "this adjustment never applies");
+        check_condition(c, draft, route->adjust[i].when, doc_get(&adjust->items[i], "when"),
+                        "this adjustment never applies");
 }
 
 // ---- thresholds ---------------------------------------------------------------------------------
 
 // The highest confidence that all evidence together gives; false: weights are not all constants.
-static bool highest_confidence(const struct route *route, double *highest, unsigned *boundaries)
-{
+static bool highest_confidence(const struct route *route, double *highest, unsigned *boundaries) {
     double doubt = 1;
     *boundaries = 0;
     for (size_t i = 0; i < route->n_evidence; i++) {
@@ -57,15 +55,16 @@ static bool highest_confidence(const struct route *route, double *highest, unsig
             continue;
         if (!expr_is_constant(route->evidence[i].weight, &weight))
             return false;
-        doubt *= 1 - (weight.type == VALUE_DOUBLE ? weight.real : weight.type == VALUE_INT ? (double)weight.int64 : (double)weight.uint64);
+        doubt *= 1 - (weight.type == VALUE_DOUBLE ? weight.real
+                      : weight.type == VALUE_INT  ? (double)weight.int64
+                                                  : (double)weight.uint64);
         *boundaries |= route->evidence[i].boundary;
     }
     *highest = 1 - doubt;
     return true;
 }
 
-static void check_thresholds(struct compile *c, const struct route_draft *draft)
-{
+static void check_thresholds(struct compile *c, const struct route_draft *draft) {
     const struct route *route = &draft->route;
     double highest, alert = route->threshold_alert, signal = route->threshold_signal;
     unsigned boundaries;
@@ -78,11 +77,15 @@ static void check_thresholds(struct compile *c, const struct route_draft *draft)
     struct place place = place_of(draft->file, doc_get(draft->document, "evidence"));
     bool signals = route->has_signal && highest + CLOSE >= signal;
     if (highest + CLOSE < alert && !signals && !(boundaries & route->escalate_on))
-        report_warning(c, place, "all evidence together gives %.3g, below the alert threshold %.3g, so the route does nothing; "
-                       "raise weights or lower thresholds.alert", highest, alert);
+        report_warning(c, place,
+                       "all evidence together gives %.3g, below the alert threshold %.3g, so the route does nothing; "
+                       "raise weights or lower thresholds.alert",
+                       highest, alert);
     else if (route->has_signal && !signals)
-        report_warning(c, place, "all evidence together gives %.3g, below the signal threshold %.3g, so the route never signals; "
-                       "raise weights or lower thresholds.signal", highest, signal);
+        report_warning(c, place,
+                       "all evidence together gives %.3g, below the signal threshold %.3g, so the route never signals; "
+                       "raise weights or lower thresholds.signal",
+                       highest, signal);
 }
 
 // ---- who takes what -------------------------------------------------------------------------------
@@ -95,22 +98,22 @@ struct trial {
     size_t left;
 };
 
-static bool is_known_slot(int slot)
-{
+static bool is_known_slot(int slot) {
     return slot == ACCEPT_KIND || slot == ACCEPT_ACTION || slot == ACCEPT_ROUTE;
 }
 
-static bool contains(struct str text, const char *what) { return memmem(text.ptr, text.len, what, strlen(what)) != NULL; }
-
-// What is absent here stays absent through every operator but those that ask whether it is there.
-static bool asks_presence(const struct expr *expr)
-{
-    struct str text = expr_source(expr);
-    return contains(text, "has(") || contains(text, ".?") || contains(text, "[?") || contains(text, "optional") || contains(text, "orValue");
+static bool contains(struct str text, const char *what) {
+    return memmem(text.ptr, text.len, what, strlen(what)) != NULL;
 }
 
-static void prepare(struct trial *trial)
-{
+// What is absent here stays absent through every operator but those that ask whether it is there.
+static bool asks_presence(const struct expr *expr) {
+    struct str text = expr_source(expr);
+    return contains(text, "has(") || contains(text, ".?") || contains(text, "[?") || contains(text, "optional") ||
+           contains(text, "orValue");
+}
+
+static void prepare(struct trial *trial) {
     struct compile *c = trial->c;
     for (size_t i = 0; i < c->n_consumers; i++) {
         const struct expr *expr = c->consumers[i].consumer.accepts;
@@ -123,8 +126,7 @@ static void prepare(struct trial *trial)
     }
 }
 
-static bool may_accept(struct trial *trial, size_t consumer, const struct route *route, bool signal)
-{
+static bool may_accept(struct trial *trial, size_t consumer, const struct route *route, bool signal) {
     struct value slots[ACCEPT_SLOT_COUNT], severity;
     if (trial->left == 0 || trial->is_open[consumer])
         return true;
@@ -145,31 +147,29 @@ static bool may_accept(struct trial *trial, size_t consumer, const struct route 
     return truth == EXPR_TRUE || (truth == EXPR_ABSENT && !trial->knows_all[consumer]);
 }
 
-static bool anyone_accepts(struct trial *trial, const struct route *route, bool signal)
-{
+static bool anyone_accepts(struct trial *trial, const struct route *route, bool signal) {
     for (size_t i = 0; i < trial->c->n_consumers; i++)
         if (may_accept(trial, i, route, signal))
             return true;
     return false;
 }
 
-static void check_outputs(struct trial *trial)
-{
+static void check_outputs(struct trial *trial) {
     struct compile *c = trial->c;
     for (size_t i = 0; i < c->n_routes; i++) {
         const struct route_draft *draft = &c->routes[i];
         const struct route *route = &draft->route;
         if (route->has_signal && !anyone_accepts(trial, route, true))
-            report_warning(c, place_of(draft->file, doc_get(draft->document, "signal")),
-                           "no consumer accepts these signals (action '%.*s'), so they become alerts; widen the 'accepts' of one",
-                           STR_ARG(route->action));
+            report_warning(
+                c, place_of(draft->file, doc_get(draft->document, "signal")),
+                "no consumer accepts these signals (action '%.*s'), so they become alerts; widen the 'accepts' of one",
+                STR_ARG(route->action));
         if (!anyone_accepts(trial, route, false))
             report_warning(c, draft->place, "no consumer accepts the alerts of this route; widen the 'accepts' of one");
     }
 }
 
-static void check_consumers(struct trial *trial)
-{
+static void check_consumers(struct trial *trial) {
     struct compile *c = trial->c;
     for (size_t i = 0; i < c->n_consumers; i++) {
         const struct consumer_draft *draft = &c->consumers[i];
@@ -178,13 +178,12 @@ static void check_consumers(struct trial *trial)
             reached = may_accept(trial, i, &c->routes[r].route, false) ||
                       (c->routes[r].route.has_signal && may_accept(trial, i, &c->routes[r].route, true));
         if (!reached)
-            report_warning(c, place_of(draft->file, doc_get(draft->node, "accepts")), "nothing that any route gives can reach the consumer '%.*s'",
-                           STR_ARG(draft->consumer.name));
+            report_warning(c, place_of(draft->file, doc_get(draft->node, "accepts")),
+                           "nothing that any route gives can reach the consumer '%.*s'", STR_ARG(draft->consumer.name));
     }
 }
 
-static void check_acceptance(struct compile *c)
-{
+static void check_acceptance(struct compile *c) {
     struct trial trial = {.c = c, .scratch = arena_new(1u << 20), .left = ACCEPT_TRIALS_MAX};
     trial.knows_all = must_alloc(c->n_consumers * sizeof(bool) + 1);
     trial.is_open = must_alloc(c->n_consumers * sizeof(bool) + 1);
@@ -196,8 +195,7 @@ static void check_acceptance(struct compile *c)
     arena_free(trial.scratch);
 }
 
-void check_reach(struct compile *c)
-{
+void check_reach(struct compile *c) {
     for (size_t i = 0; i < c->n_routes; i++) {
         if (c->routes[i].broken)
             continue;

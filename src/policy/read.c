@@ -1,11 +1,10 @@
-// read: fills structs from mappings, after tables of keys. The same tables make the JSON Schema (schema.c), so that what
-// is checked and what is documented are one. Each function reports what is wrong at its place and goes on.
+// read: fills structs from mappings, after tables of keys. The same tables make the JSON Schema (schema.c), so that
+// what is checked and what is documented are one. Each function reports what is wrong at its place and goes on.
 #include "compile.h"
 
 #include <stdio.h>
 
-const char *did_you_mean(struct str typo, const struct str *words, size_t n, char out[160])
-{
+const char *did_you_mean(struct str typo, const struct str *words, size_t n, char out[160]) {
     struct str nearest = str_nearest(typo, words, n);
     out[0] = '\0';
     if (nearest.ptr)
@@ -13,24 +12,23 @@ const char *did_you_mean(struct str typo, const struct str *words, size_t n, cha
     return out;
 }
 
-const struct doc_node *list_items(const struct doc_node *node, size_t *n)
-{
+const struct doc_node *list_items(const struct doc_node *node, size_t *n) {
     *n = node->kind == DOC_SEQUENCE ? node->n : 1;
     return node->kind == DOC_SEQUENCE ? node->items : node;
 }
 
-static void *target_at(void *target, size_t offset) { return (char *)target + offset; }
+static void *target_at(void *target, size_t offset) {
+    return (char *)target + offset;
+}
 
 // ---- single values ----------------------------------------------------------------------
 
-static bool fail_value(struct compile *c, const struct doc_node *node, const char *what, const char *wanted)
-{
+static bool fail_value(struct compile *c, const struct doc_node *node, const char *what, const char *wanted) {
     report_error(c, place_of(c->file, node), "'%s' must be %s", what, wanted);
     return false;
 }
 
-bool read_text(struct compile *c, const char *what, const struct doc_node *node, struct str *out)
-{
+bool read_text(struct compile *c, const char *what, const struct doc_node *node, struct str *out) {
     struct str text;
     if (!doc_str(node, &text) || text.len == 0)
         return fail_value(c, node, what, "a text that is not empty");
@@ -42,14 +40,12 @@ bool read_text(struct compile *c, const char *what, const struct doc_node *node,
     return true;
 }
 
-static bool is_name_char(char c, bool first)
-{
+static bool is_name_char(char c, bool first) {
     bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     return alphanumeric || c == '_' || (!first && (c == '-' || c == '.'));
 }
 
-bool read_name(struct compile *c, const char *what, const struct doc_node *node, struct str *out)
-{
+bool read_name(struct compile *c, const char *what, const struct doc_node *node, struct str *out) {
     struct str text;
     bool ok = doc_str(node, &text) && text.len > 0 && text.len <= NAME_MAX_BYTES;
     for (size_t i = 0; ok && i < text.len; i++)
@@ -60,8 +56,7 @@ bool read_name(struct compile *c, const char *what, const struct doc_node *node,
     return true;
 }
 
-bool read_duration(struct compile *c, const char *what, const struct doc_node *node, int64_t *ms)
-{
+bool read_duration(struct compile *c, const char *what, const struct doc_node *node, int64_t *ms) {
     struct str text;
     if (doc_str(node, &text) && (str_eq(text, STR("0")) || duration_parse(text, ms))) {
         if (str_eq(text, STR("0")))
@@ -71,8 +66,8 @@ bool read_duration(struct compile *c, const char *what, const struct doc_node *n
     return fail_value(c, node, what, "a duration such as 250ms, 30s, 15m, 4h, 14d or 1h30m, at most ten years");
 }
 
-static bool read_number(struct compile *c, const struct key *key, const struct doc_node *node, double least, double *out)
-{
+static bool read_number(struct compile *c, const struct key *key, const struct doc_node *node, double least,
+                        double *out) {
     int64_t whole;
     double number;
     if (doc_double(node, &number) || (doc_int(node, &whole) && (number = (double)whole, true))) {
@@ -81,11 +76,11 @@ static bool read_number(struct compile *c, const struct key *key, const struct d
             return true;
         }
     }
-    return fail_value(c, node, key->name, least < 0 ? "a number from -1 to 1, without quotes" : "a number from 0 to 1, without quotes");
+    return fail_value(c, node, key->name,
+                      least < 0 ? "a number from -1 to 1, without quotes" : "a number from 0 to 1, without quotes");
 }
 
-static void list_words(const struct word *words, char *out, size_t size)
-{
+static void list_words(const struct word *words, char *out, size_t size) {
     size_t len = 0;
     out[0] = '\0';
     for (const struct word *word = words; word->name; word++) {
@@ -96,15 +91,16 @@ static void list_words(const struct word *words, char *out, size_t size)
     }
 }
 
-bool read_word(struct compile *c, const char *what, const struct word *words, const struct doc_node *node, unsigned *out)
-{
+bool read_word(struct compile *c, const char *what, const struct word *words, const struct doc_node *node,
+               unsigned *out) {
     struct str text;
     struct str known[64];
     size_t n = 0;
     bool is_text = doc_str(node, &text);
     for (const struct word *word = words; is_text && word->name; word++) {
         if (str_eq(text, str_of(word->name)) && word->value == WORD_LATER) {
-            report_error(c, place_of(c->file, node), "not available in this version: %s: %s; remove it", what, word->name);
+            report_error(c, place_of(c->file, node), "not available in this version: %s: %s; remove it", what,
+                         word->name);
             return false;
         }
         if (str_eq(text, str_of(word->name))) {
@@ -124,8 +120,8 @@ bool read_word(struct compile *c, const char *what, const struct word *words, co
 // ---- lists ------------------------------------------------------------------------------
 
 // The elements, one standing for a list of one. NULL: reported.
-static const struct doc_node *read_list(struct compile *c, const struct key *key, const struct doc_node *node, size_t *n)
-{
+static const struct doc_node *read_list(struct compile *c, const struct key *key, const struct doc_node *node,
+                                        size_t *n) {
     size_t most = key->most ? key->most : LIST_MAX;
     const struct doc_node *items = list_items(node, n);
     if (*n <= most)
@@ -134,14 +130,12 @@ static const struct doc_node *read_list(struct compile *c, const struct key *key
     return NULL;
 }
 
-static void set_list(const struct key *key, void *target, void *items, size_t n)
-{
+static void set_list(const struct key *key, void *target, void *items, size_t n) {
     memcpy(target_at(target, key->at), &items, sizeof items);
     memcpy(target_at(target, key->count_at), &n, sizeof n);
 }
 
-static void read_texts(struct compile *c, const struct key *key, const struct doc_node *node, void *target)
-{
+static void read_texts(struct compile *c, const struct key *key, const struct doc_node *node, void *target) {
     size_t n, done = 0;
     const struct doc_node *items = read_list(c, key, node, &n);
     if (!items)
@@ -152,8 +146,7 @@ static void read_texts(struct compile *c, const struct key *key, const struct do
     set_list(key, target, texts, done);
 }
 
-static void read_exprs(struct compile *c, const struct key *key, const struct doc_node *node, void *target)
-{
+static void read_exprs(struct compile *c, const struct key *key, const struct doc_node *node, void *target) {
     size_t n, done = 0;
     const struct doc_node *items = read_list(c, key, node, &n);
     if (!items)
@@ -164,10 +157,10 @@ static void read_exprs(struct compile *c, const struct key *key, const struct do
     set_list(key, target, exprs, done);
 }
 
-static void read_objects(struct compile *c, const struct key *key, const struct doc_node *node, void *target)
-{
+static void read_objects(struct compile *c, const struct key *key, const struct doc_node *node, void *target) {
     if (node->kind != DOC_SEQUENCE) {
-        report_error(c, place_of(c->file, node), "'%s' must be a list, each entry like %s", key->name, key->object->example);
+        report_error(c, place_of(c->file, node), "'%s' must be a list, each entry like %s", key->name,
+                     key->object->example);
         return;
     }
     size_t n, done = 0;
@@ -183,8 +176,7 @@ static void read_objects(struct compile *c, const struct key *key, const struct 
     set_list(key, target, objects, done);
 }
 
-static void read_word_set(struct compile *c, const struct key *key, const struct doc_node *node, unsigned *out)
-{
+static void read_word_set(struct compile *c, const struct key *key, const struct doc_node *node, unsigned *out) {
     size_t n;
     const struct doc_node *items = read_list(c, key, node, &n);
     *out = 0;
@@ -197,18 +189,33 @@ static void read_word_set(struct compile *c, const struct key *key, const struct
 
 // ---- keys -------------------------------------------------------------------------------
 
-static void read_single(struct compile *c, const struct key *key, const struct doc_node *node, void *at)
-{
+static void read_single(struct compile *c, const struct key *key, const struct doc_node *node, void *at) {
     int64_t count;
     switch (key->kind) {
-    case KEY_NAME: read_name(c, key->name, node, at); return;
-    case KEY_TEXT: read_text(c, key->name, node, at); return;
-    case KEY_DURATION: read_duration(c, key->name, node, at); return;
-    case KEY_RATIO: read_number(c, key, node, 0, at); return;
-    case KEY_SHIFT: read_number(c, key, node, -1, at); return;
-    case KEY_WORD: read_word(c, key->name, key->words, node, at); return;
-    case KEY_WORDS: read_word_set(c, key, node, at); return;
-    case KEY_TEMPLATE: compile_template(c, node, at); return;
+    case KEY_NAME:
+        read_name(c, key->name, node, at);
+        return;
+    case KEY_TEXT:
+        read_text(c, key->name, node, at);
+        return;
+    case KEY_DURATION:
+        read_duration(c, key->name, node, at);
+        return;
+    case KEY_RATIO:
+        read_number(c, key, node, 0, at);
+        return;
+    case KEY_SHIFT:
+        read_number(c, key, node, -1, at);
+        return;
+    case KEY_WORD:
+        read_word(c, key->name, key->words, node, at);
+        return;
+    case KEY_WORDS:
+        read_word_set(c, key, node, at);
+        return;
+    case KEY_TEMPLATE:
+        compile_template(c, node, at);
+        return;
     case KEY_EXPR: {
         struct expr *expr = compile_condition(c, node, key->wanted);
         memcpy(at, &expr, sizeof expr);
@@ -224,14 +231,16 @@ static void read_single(struct compile *c, const struct key *key, const struct d
         else
             fail_value(c, node, key->name, "a whole number from 0 on, without quotes");
         return;
-    default: must(key->kind == KEY_NAME); // one of the above
+    default:
+        must(key->kind == KEY_NAME); // one of the above
     }
 }
 
-void read_key(struct compile *c, const struct object *object, const struct key *key, const struct doc_node *node, void *target)
-{
+void read_key(struct compile *c, const struct object *object, const struct key *key, const struct doc_node *node,
+              void *target) {
     if (key->kind == KEY_LATER) {
-        report_error(c, place_of(c->file, node), "not available in this version: %s.%s; remove it", object->name, key->name);
+        report_error(c, place_of(c->file, node), "not available in this version: %s.%s; remove it", object->name,
+                     key->name);
         return;
     }
     if (node->kind == DOC_NULL && key->kind != KEY_OTHER) {
@@ -239,27 +248,37 @@ void read_key(struct compile *c, const struct object *object, const struct key *
         return;
     }
     switch (key->kind) {
-    case KEY_TEXTS: read_texts(c, key, node, target); return;
-    case KEY_EXPRS: read_exprs(c, key, node, target); return;
-    case KEY_OBJECT: read_object(c, key->object, node, target_at(target, key->at)); return;
-    case KEY_OBJECTS: read_objects(c, key, node, target); return;
-    case KEY_OTHER: key->read(c, node, target); return;
-    default: read_single(c, key, node, target_at(target, key->at)); return;
+    case KEY_TEXTS:
+        read_texts(c, key, node, target);
+        return;
+    case KEY_EXPRS:
+        read_exprs(c, key, node, target);
+        return;
+    case KEY_OBJECT:
+        read_object(c, key->object, node, target_at(target, key->at));
+        return;
+    case KEY_OBJECTS:
+        read_objects(c, key, node, target);
+        return;
+    case KEY_OTHER:
+        key->read(c, node, target);
+        return;
+    default:
+        read_single(c, key, node, target_at(target, key->at));
+        return;
     }
 }
 
 // ---- objects ----------------------------------------------------------------------------
 
-const struct key *find_key(const struct object *object, struct str name)
-{
+const struct key *find_key(const struct object *object, struct str name) {
     for (size_t i = 0; i < object->n_keys; i++)
         if (str_eq(name, str_of(object->keys[i].name)))
             return &object->keys[i];
     return NULL;
 }
 
-static void report_unknown(struct compile *c, const struct object *object, const struct doc_member *member)
-{
+static void report_unknown(struct compile *c, const struct object *object, const struct doc_member *member) {
     struct str known[64];
     size_t n = 0;
     for (size_t i = 0; i < object->n_keys && n < COUNT_OF(known); i++)
@@ -270,15 +289,14 @@ static void report_unknown(struct compile *c, const struct object *object, const
                  did_you_mean(member->key, known, n, hint));
 }
 
-static void report_missing(struct compile *c, const struct object *object, const struct doc_node *node)
-{
+static void report_missing(struct compile *c, const struct object *object, const struct doc_node *node) {
     for (size_t i = 0; i < object->n_keys; i++)
         if (object->keys[i].required && !doc_get(node, object->keys[i].name))
-            report_error(c, place_of(c->file, node), "%s needs '%s': %s", object->name, object->keys[i].name, object->keys[i].text);
+            report_error(c, place_of(c->file, node), "%s needs '%s': %s", object->name, object->keys[i].name,
+                         object->keys[i].text);
 }
 
-bool read_members(struct compile *c, const struct object *object, const struct doc_node *node, void *target)
-{
+bool read_members(struct compile *c, const struct object *object, const struct doc_node *node, void *target) {
     size_t errors = c->findings->n_errors;
     if (object->begin)
         object->begin(target);
@@ -293,8 +311,7 @@ bool read_members(struct compile *c, const struct object *object, const struct d
     return c->findings->n_errors == errors;
 }
 
-bool read_object(struct compile *c, const struct object *object, const struct doc_node *node, void *target)
-{
+bool read_object(struct compile *c, const struct object *object, const struct doc_node *node, void *target) {
     size_t errors = c->findings->n_errors;
     if (node->kind != DOC_MAPPING) {
         report_error(c, place_of(c->file, node), "%s must be a mapping like %s", object->name, object->example);

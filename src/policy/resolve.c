@@ -10,8 +10,23 @@
 #define RAW_STEPS_MAX 64
 #define PATH_TEXT_MAX 256
 
-enum root { ROOT_EVENT, ROOT_IDENTITY, ROOT_SOURCE, ROOT_SUBJECT_KIND, ROOT_RAW, ROOT_ENVELOPE, ROOT_KIND, ROOT_ACTION, ROOT_TYPE,
-    ROOT_ROUTE, ROOT_SEVERITY, ROOT_CONFIDENCE, ROOT_WHY, ROOT_TENANT, ROOT_OWNER };
+enum root {
+    ROOT_EVENT,
+    ROOT_IDENTITY,
+    ROOT_SOURCE,
+    ROOT_SUBJECT_KIND,
+    ROOT_RAW,
+    ROOT_ENVELOPE,
+    ROOT_KIND,
+    ROOT_ACTION,
+    ROOT_TYPE,
+    ROOT_ROUTE,
+    ROOT_SEVERITY,
+    ROOT_CONFIDENCE,
+    ROOT_WHY,
+    ROOT_TENANT,
+    ROOT_OWNER
+};
 #define IN(scope) (1u << (scope))
 
 static const struct root_info {
@@ -38,8 +53,7 @@ static const struct root_info {
     {"owner", ROOT_OWNER, IN(SCOPE_ACCEPTS), ACCEPT_OWNER, VALUE_STRING},
 };
 
-bool is_root_name(struct str name)
-{
+bool is_root_name(struct str name) {
     for (size_t i = 0; i < COUNT_OF(roots); i++)
         if (str_eq(name, str_of(roots[i].name)))
             return true;
@@ -49,8 +63,7 @@ bool is_root_name(struct str name)
 // ---- fields of events and identities ---------------------------------------------------
 
 // "subject.id" of the first `n` steps behind the root; false: an index is among them, or it is too long.
-static bool join_steps(struct path chain, size_t n, char out[PATH_TEXT_MAX])
-{
+static bool join_steps(struct path chain, size_t n, char out[PATH_TEXT_MAX]) {
     size_t len = 0;
     for (size_t i = 1; i <= n; i++) {
         struct str key = chain.steps[i].key;
@@ -67,8 +80,7 @@ static bool join_steps(struct path chain, size_t n, char out[PATH_TEXT_MAX])
 }
 
 // "subject" of "subject.id".
-static bool is_group(struct str name, const struct field_info *fields, size_t n)
-{
+static bool is_group(struct str name, const struct field_info *fields, size_t n) {
     for (size_t i = 0; i < n; i++) {
         struct str path = str_of(fields[i].path);
         if (str_starts(path, name) && path.len > name.len && path.ptr[name.len] == '.')
@@ -77,15 +89,16 @@ static bool is_group(struct str name, const struct field_info *fields, size_t n)
     return false;
 }
 
-static void explain_field(const char *root, const char *path, const struct field_info *fields, size_t n, struct buf *why)
-{
+static void explain_field(const char *root, const char *path, const struct field_info *fields, size_t n,
+                          struct buf *why) {
     char group[PATH_TEXT_MAX + 1];
     snprintf(group, sizeof group, "%s.", path);
     struct str words[2 * (EVENT_FIELD_COUNT + IDENTITY_FIELD_COUNT)]; // more than either needs
     for (size_t i = 0; i < n; i++) {
         words[i] = str_of(fields[i].path);
         if (path[0] && str_starts(words[i], str_of(group))) {
-            buf_printf(why, "'%s.%s' is a group of fields; name one of them, such as '%s.%s'", root, path, root, fields[i].path);
+            buf_printf(why, "'%s.%s' is a group of fields; name one of them, such as '%s.%s'", root, path, root,
+                       fields[i].path);
             return;
         }
     }
@@ -101,9 +114,8 @@ static void explain_field(const char *root, const char *path, const struct field
     buf_printf(why, "%s has no field '%s'%s", root, path, did_you_mean(str_of(path), words, 2 * n, hint));
 }
 
-static size_t resolve_field(struct path chain, const char *root, const struct field_info *fields, size_t n_fields, int first_slot,
-                            int (*find)(struct str), struct expr_ref *out, struct buf *why)
-{
+static size_t resolve_field(struct path chain, const char *root, const struct field_info *fields, size_t n_fields,
+                            int first_slot, int (*find)(struct str), struct expr_ref *out, struct buf *why) {
     char path[PATH_TEXT_MAX] = "";
     size_t most = chain.n - 1 < 2 ? chain.n - 1 : 2; // no field's path is longer
     for (size_t n = most; n > 0; n--) {
@@ -124,8 +136,7 @@ static size_t resolve_field(struct path chain, const char *root, const struct fi
 
 // ---- paths into the vendor's document ------------------------------------------------------
 
-static void encode_path(struct path chain, bool envelope, struct buf *key)
-{
+static void encode_path(struct path chain, bool envelope, struct buf *key) {
     buf_char(key, envelope ? 'e' : 'r');
     for (size_t i = 1; i < chain.n; i++) {
         const struct path_step *step = &chain.steps[i];
@@ -137,8 +148,7 @@ static void encode_path(struct path chain, bool envelope, struct buf *key)
     }
 }
 
-static struct path copy_path(struct compile *c, struct path chain)
-{
+static struct path copy_path(struct compile *c, struct path chain) {
     struct path_step *steps = policy_alloc(c, chain.n * sizeof *steps);
     for (size_t i = 1; i < chain.n; i++) {
         steps[i - 1] = chain.steps[i];
@@ -148,15 +158,15 @@ static struct path copy_path(struct compile *c, struct path chain)
     return (struct path){steps, chain.n - 1};
 }
 
-static int raw_slot(struct compile *c, struct path chain, bool envelope, struct buf *why)
-{
+static int raw_slot(struct compile *c, struct path chain, bool envelope, struct buf *why) {
     struct buf key;
     size_t index;
     buf_init(&key, EXPR_SOURCE_MAX_BYTES * 2);
     encode_path(chain, envelope, &key);
     if (!names_find(&c->raw_names, buf_view(&key), &index)) {
         if (c->n_raw_paths == RAW_PATHS_MAX) {
-            buf_printf(why, "all maps and routes together name over %d raw paths; map some of them to event fields", RAW_PATHS_MAX);
+            buf_printf(why, "all maps and routes together name over %d raw paths; map some of them to event fields",
+                       RAW_PATHS_MAX);
             buf_free(&key);
             return -1;
         }
@@ -169,8 +179,8 @@ static int raw_slot(struct compile *c, struct path chain, bool envelope, struct 
     return SLOT_RAW + (int)index;
 }
 
-static size_t resolve_raw(const struct resolver *resolver, struct path chain, bool envelope, struct expr_ref *out, struct buf *why)
-{
+static size_t resolve_raw(const struct resolver *resolver, struct path chain, bool envelope, struct expr_ref *out,
+                          struct buf *why) {
     if (chain.n > RAW_STEPS_MAX)
         chain.n = RAW_STEPS_MAX; // the rest is selected from the value
     *out = (struct expr_ref){.slot = SLOT_RAW, .type = VALUE_ANY};
@@ -187,27 +197,28 @@ static size_t resolve_raw(const struct resolver *resolver, struct path chain, bo
 
 // ---- names ----------------------------------------------------------------------------------
 
-static void explain_scope(enum scope scope, const struct root_info *root, struct buf *why)
-{
+static void explain_scope(enum scope scope, const struct root_info *root, struct buf *why) {
     const char *name = root->name;
     if (scope == SCOPE_MAP && root->root == ROOT_EVENT)
         buf_printf(why, "'event' is what a map makes; name the vendor's field: raw.…");
     else if (scope == SCOPE_MAP)
         buf_printf(why, "'%s' is not known in a map; name the vendor's field: raw.…", name);
     else if (scope == SCOPE_ACCEPTS && (root->root == ROOT_RAW || root->root == ROOT_ENVELOPE))
-        buf_printf(why, "'%s' is not known to consumers: no output carries the vendor's document; map it to an event field", name);
+        buf_printf(why,
+                   "'%s' is not known to consumers: no output carries the vendor's document; map it to an event field",
+                   name);
     else if (scope == SCOPE_ACCEPTS && root->root == ROOT_SUBJECT_KIND)
         buf_printf(why, "'%s' is not known to consumers; write event.subject.kind or identity.kind", name);
     else if (scope == SCOPE_ACCEPTS)
         buf_printf(why, "'%s' is not known to consumers; choose by route, or map it to an event field", name);
     else if (scope == SCOPE_PARTITION)
-        buf_printf(why, "'%s' may differ between events of one tenant; partition by event fields and source only", name);
+        buf_printf(why, "'%s' may differ between events of one tenant; partition by event fields and source only",
+                   name);
     else
         buf_printf(why, "'%s' is known in a consumer's 'accepts' only", name);
 }
 
-static void explain_unknown(const struct resolver *resolver, struct str name, bool alone, struct buf *why)
-{
+static void explain_unknown(const struct resolver *resolver, struct str name, bool alone, struct buf *why) {
     struct str words[COUNT_OF(roots)];
     size_t n = 0;
     char hint[160];
@@ -219,26 +230,29 @@ static void explain_unknown(const struct resolver *resolver, struct str name, bo
     if (!hint[0] && defined.ptr)
         snprintf(hint, sizeof hint, "; did you mean '%.*s'?", STR_ARG(defined));
     if (!hint[0] && alone)
-        snprintf(hint, sizeof hint, "; a text needs quotes of its own: '\"%.*s\"'", (int)(name.len < 60 ? name.len : 60), name.ptr);
+        snprintf(hint, sizeof hint, "; a text needs quotes of its own: '\"%.*s\"'",
+                 (int)(name.len < 60 ? name.len : 60), name.ptr);
     buf_printf(why, "there is no name '%.*s'%s", STR_ARG(name), hint);
 }
 
-static size_t resolve_root(const struct resolver *resolver, const struct root_info *root, struct path chain, struct expr_ref *out,
-                           struct buf *why)
-{
+static size_t resolve_root(const struct resolver *resolver, const struct root_info *root, struct path chain,
+                           struct expr_ref *out, struct buf *why) {
     switch (root->root) {
     case ROOT_EVENT:
         return resolve_field(chain, "event", event_fields, EVENT_FIELD_COUNT, SLOT_EVENT, event_field_find, out, why);
     case ROOT_IDENTITY:
-        return resolve_field(chain, "identity", identity_fields, IDENTITY_FIELD_COUNT, SLOT_IDENTITY, identity_field_find, out, why);
+        return resolve_field(chain, "identity", identity_fields, IDENTITY_FIELD_COUNT, SLOT_IDENTITY,
+                             identity_field_find, out, why);
     case ROOT_RAW:
-    case ROOT_ENVELOPE: return resolve_raw(resolver, chain, root->root == ROOT_ENVELOPE, out, why);
-    default: *out = (struct expr_ref){.slot = root->slot, .type = root->type}; return 1;
+    case ROOT_ENVELOPE:
+        return resolve_raw(resolver, chain, root->root == ROOT_ENVELOPE, out, why);
+    default:
+        *out = (struct expr_ref){.slot = root->slot, .type = root->type};
+        return 1;
     }
 }
 
-size_t resolve_name(void *ctx, struct path chain, struct expr_ref *out, struct buf *why)
-{
+size_t resolve_name(void *ctx, struct path chain, struct expr_ref *out, struct buf *why) {
     const struct resolver *resolver = ctx;
     struct str name = chain.steps[0].key;
     size_t definition;

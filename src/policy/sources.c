@@ -7,8 +7,7 @@
 
 // ---- names ------------------------------------------------------------------------------------
 
-static const struct map_draft *find_map(struct compile *c, const struct policy_source *source)
-{
+static const struct map_draft *find_map(struct compile *c, const struct policy_source *source) {
     size_t index;
     struct str name = source->map.len > 0 ? source->map : source->name;
     if (names_find(&c->map_names, name, &index))
@@ -20,15 +19,16 @@ static const struct map_draft *find_map(struct compile *c, const struct policy_s
     if (c->some_unreadable)
         return NULL;
     if (source->map.len > 0)
-        report_error(c, nowhere, "source '%.*s' names the map '%.*s', which no route file has%s", STR_ARG(source->name), STR_ARG(name), hint);
+        report_error(c, nowhere, "source '%.*s' names the map '%.*s', which no route file has%s", STR_ARG(source->name),
+                     STR_ARG(name), hint);
     else
-        report_error(c, nowhere, "source '%.*s' has no map; write one ('map: %.*s') or name another in the source's settings%s",
+        report_error(c, nowhere,
+                     "source '%.*s' has no map; write one ('map: %.*s') or name another in the source's settings%s",
                      STR_ARG(source->name), STR_ARG(source->name), hint);
     return NULL;
 }
 
-static void bind_maps(struct compile *c)
-{
+static void bind_maps(struct compile *c) {
     struct policy *policy = &c->out->policy;
     const struct policy_bundle *bundle = c->bundle;
     size_t n = bundle->n_sources ? bundle->n_sources : c->n_maps;
@@ -41,15 +41,15 @@ static void bind_maps(struct compile *c)
         binding->name = policy_str(c, source->name);
         binding->map = map ? &policy->maps[map - c->maps] : NULL;
         if (!names_add(&c->source_names, binding->name, i, NULL) && bundle->n_sources)
-            report_error(c, (struct place){0}, "two sources are called '%.*s'; rename one of them", STR_ARG(binding->name));
+            report_error(c, (struct place){0}, "two sources are called '%.*s'; rename one of them",
+                         STR_ARG(binding->name));
     }
     policy->n_sources = n;
 }
 
 // ---- routes -------------------------------------------------------------------------------------
 
-static void add_route(struct compile *c, struct source_binding *binding, size_t route)
-{
+static void add_route(struct compile *c, struct source_binding *binding, size_t route) {
     if (binding->n_routes > 0 && binding->routes[binding->n_routes - 1] == route)
         return;
     if (!binding->routes)
@@ -57,8 +57,7 @@ static void add_route(struct compile *c, struct source_binding *binding, size_t 
     binding->routes[binding->n_routes++] = (uint16_t)route;
 }
 
-static void bind_route(struct compile *c, size_t index)
-{
+static void bind_route(struct compile *c, size_t index) {
     const struct route_draft *draft = &c->routes[index];
     struct policy *policy = &c->out->policy;
     const struct doc_node *from = doc_get(draft->document, "from");
@@ -78,8 +77,8 @@ static void bind_route(struct compile *c, size_t index)
         struct str nearest = names_nearest(&c->source_names, draft->from.items[i]);
         did_you_mean(draft->from.items[i], &nearest, nearest.ptr != NULL, hint);
         if (!c->some_unreadable)
-            report_error(c, place_of(draft->file, draft->from.n == n_items ? &items[i] : from), "there is no source '%.*s'%s",
-                         STR_ARG(draft->from.items[i]), hint);
+            report_error(c, place_of(draft->file, draft->from.n == n_items ? &items[i] : from),
+                         "there is no source '%.*s'%s", STR_ARG(draft->from.items[i]), hint);
     }
     if (draft->from.n == 0 && !draft->broken)
         report_error(c, place_of(draft->file, from), "'from' is empty; name a source or leave the key out for all");
@@ -87,8 +86,8 @@ static void bind_route(struct compile *c, size_t index)
 
 // ---- raw paths ------------------------------------------------------------------------------------
 
-static void add_paths(struct compile *c, struct source_binding *binding, const struct slot_list *slots, uint8_t *wanted)
-{
+static void add_paths(struct compile *c, struct source_binding *binding, const struct slot_list *slots,
+                      uint8_t *wanted) {
     for (size_t i = 0; i < slots->n; i++) {
         size_t index = (size_t)(slots->items[i] - SLOT_RAW);
         const struct raw_path *raw = &c->raw_paths[index];
@@ -101,8 +100,7 @@ static void add_paths(struct compile *c, struct source_binding *binding, const s
     }
 }
 
-static void bind_paths(struct compile *c)
-{
+static void bind_paths(struct compile *c) {
     struct policy *policy = &c->out->policy;
     uint8_t *wanted = must_alloc(c->n_raw_paths + 1);
     for (size_t i = 0; i < policy->n_sources; i++) {
@@ -117,8 +115,7 @@ static void bind_paths(struct compile *c)
     free(wanted);
 }
 
-void bind_sources(struct compile *c)
-{
+void bind_sources(struct compile *c) {
     struct policy *policy = &c->out->policy;
     policy->maps = policy_alloc(c, c->n_maps * sizeof *policy->maps);
     for (size_t i = 0; i < c->n_maps; i++)

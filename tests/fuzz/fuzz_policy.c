@@ -1,5 +1,5 @@
-// fuzz policy: any bytes as a bundle, and any bytes as the text of a route file. Nothing may crash, leak or hang; a policy
-// that comes out can be written down and gives the same again.
+// fuzz policy: any bytes as a bundle, and any bytes as the text of a route file. Nothing may crash, leak or hang; a
+// policy that comes out can be written down and gives the same again.
 #include "penstock/policy.h"
 
 #include <stdlib.h>
@@ -10,8 +10,7 @@ static const char common[] = "map: okta\nfields: {subject.id: raw.actor.id, type
                              "define: {failed: 'event.outcome == \"failure\"', far: [A, B]}\n"
                              "consumers: [{name: c, accepts: 'true', to: stdout}]\n";
 
-static void check_bundle(const struct policy_bundle *bundle)
-{
+static void check_bundle(const struct policy_bundle *bundle) {
     struct findings findings;
     struct buf text, bytes;
     struct status status = {0};
@@ -31,8 +30,7 @@ static void check_bundle(const struct policy_bundle *bundle)
     buf_free(&bytes);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct status status = {0};
     struct str input = {(const char *)data, size};
     struct policy_bundle *bundle = policy_bundle_read(input, &status);

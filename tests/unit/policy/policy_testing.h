@@ -11,8 +11,7 @@
 
 #define DATA TEST_ROOT "/tests/data/policy"
 
-static inline struct policy_bundle *bundle_begin(void)
-{
+static inline struct policy_bundle *bundle_begin(void) {
     struct arena *arena = arena_new(256u << 20);
     struct policy_bundle *bundle = arena_alloc(arena, sizeof *bundle);
     bundle->arena = arena;
@@ -22,21 +21,19 @@ static inline struct policy_bundle *bundle_begin(void)
 }
 
 // Names come in ascending order.
-static inline void bundle_add(struct policy_bundle *bundle, const char *path, struct str text)
-{
+static inline void bundle_add(struct policy_bundle *bundle, const char *path, struct str text) {
     assert_true(bundle->n_files < 16);
-    bundle->files[bundle->n_files++] = (struct policy_file){arena_str(bundle->arena, str_of(path)), arena_str(bundle->arena, text)};
+    bundle->files[bundle->n_files++] =
+        (struct policy_file){arena_str(bundle->arena, str_of(path)), arena_str(bundle->arena, text)};
 }
 
-static inline void bundle_add_source(struct policy_bundle *bundle, const char *name, const char *map)
-{
+static inline void bundle_add_source(struct policy_bundle *bundle, const char *name, const char *map) {
     assert_true(bundle->n_sources < 16);
     bundle->sources[bundle->n_sources++] = (struct policy_source){str_of(name), str_of(map)};
 }
 
 // Findings as one text, which the caller frees. `*policy` as policy_compile gave it.
-static inline char *compile_bundle(struct policy_bundle *bundle, struct policy **policy)
-{
+static inline char *compile_bundle(struct policy_bundle *bundle, struct policy **policy) {
     struct findings findings;
     struct buf text;
     findings_init(&findings);
@@ -51,8 +48,7 @@ static inline char *compile_bundle(struct policy_bundle *bundle, struct policy *
 }
 
 // A policy of these texts, which must have no findings at all.
-static inline struct policy *compile_good(const char *first, const char *second)
-{
+static inline struct policy *compile_good(const char *first, const char *second) {
     struct policy_bundle *bundle = bundle_begin();
     struct policy *policy;
     bundle_add(bundle, "a.yaml", str_of(first));
@@ -65,13 +61,15 @@ static inline struct policy *compile_good(const char *first, const char *second)
     return policy;
 }
 
-static inline bool is_text(struct str s, const char *text) { return str_eq(s, str_of(text)); }
+static inline bool is_text(struct str s, const char *text) {
+    return str_eq(s, str_of(text));
+}
 
-#define assert_text(s, text) \
-    do { \
-        struct str got_ = (s); \
-        if (!is_text(got_, (text))) \
-            fail_msg("%s is '%.*s', not '%s'", #s, STR_ARG(got_), (text)); \
+#define assert_text(s, text)                                                                                           \
+    do {                                                                                                               \
+        struct str got_ = (s);                                                                                         \
+        if (!is_text(got_, (text)))                                                                                    \
+            fail_msg("%s is '%.*s', not '%s'", #s, STR_ARG(got_), (text));                                             \
     } while (0)
 
 #endif

@@ -1,11 +1,11 @@
 // Large and hostile policies: many routes in little time, bounds that are said, nothing lost on the way out.
 #include "policy_testing.h"
 
-#define COMMON "map: okta\nfields: {subject.id: raw.actor.id, type: raw.type}\n---\ndefault_owner: o\n" \
+#define COMMON                                                                                                         \
+    "map: okta\nfields: {subject.id: raw.actor.id, type: raw.type}\n---\ndefault_owner: o\n"                           \
     "consumers: [{name: c, accepts: 'true', to: stdout}]\n"
 
-static struct policy_bundle *bundle_of(struct buf *text)
-{
+static struct policy_bundle *bundle_of(struct buf *text) {
     struct policy_bundle *bundle = bundle_begin();
     assert_false(text->overflow);
     bundle_add(bundle, "a.yaml", STR(COMMON));
@@ -14,17 +14,19 @@ static struct policy_bundle *bundle_of(struct buf *text)
     return bundle;
 }
 
-static void many_routes_compile_quickly(void **state)
-{
+static void many_routes_compile_quickly(void **state) {
     (void)state;
     struct buf text;
     struct policy *policy;
     buf_init(&text, POLICY_MAX_BYTES);
     for (unsigned i = 0; i < 2000; i++)
-        buf_printf(&text, "---\nroute: route-%u\nmode: enforce\nwhen: event.type == \"type-%u\" && raw.field%u.name.startsWith(\"x%u\")\n"
+        buf_printf(&text,
+                   "---\nroute: route-%u\nmode: enforce\nwhen: event.type == \"type-%u\" && "
+                   "raw.field%u.name.startsWith(\"x%u\")\n"
                    "evidence:\n  - {name: a, when: 'event.net.country in [\"A\", \"B%u\"]', weight: 0.6}\n"
                    "  - {name: b, when: identity.privilege > %u, weight: 0.9}\n"
-                   "thresholds: {alert: 0.5, signal: 0.9}\nsignal: {action: revoke}\nalert: {title: 'Route %u of {{event.subject.id}}'}\n",
+                   "thresholds: {alert: 0.5, signal: 0.9}\nsignal: {action: revoke}\nalert: {title: 'Route %u of "
+                   "{{event.subject.id}}'}\n",
                    i, i % 50, i % 300, i, i, i % 4, i);
     int64_t start = clock_monotonic_ms();
     char *findings = compile_bundle(bundle_of(&text), &policy);
@@ -39,8 +41,7 @@ static void many_routes_compile_quickly(void **state)
     assert_true(took < 20000); // some hundred without sanitizers
 }
 
-static void too_many_routes_are_refused(void **state)
-{
+static void too_many_routes_are_refused(void **state) {
     (void)state;
     struct buf text;
     struct policy *policy;
@@ -53,8 +54,7 @@ static void too_many_routes_are_refused(void **state)
     free(findings);
 }
 
-static void too_many_raw_paths_are_refused(void **state)
-{
+static void too_many_raw_paths_are_refused(void **state) {
     (void)state;
     struct buf text;
     struct policy *policy;
@@ -68,8 +68,7 @@ static void too_many_raw_paths_are_refused(void **state)
 }
 
 // A long text that an anchor names and hundreds of tests repeat: small to write, large to keep.
-static void repeated_texts_meet_the_bound(void **state)
-{
+static void repeated_texts_meet_the_bound(void **state) {
     (void)state;
     struct buf text;
     struct policy *policy;
@@ -83,8 +82,7 @@ static void repeated_texts_meet_the_bound(void **state)
     free(findings);
 }
 
-static void definitions_nest_only_so_deep(void **state)
-{
+static void definitions_nest_only_so_deep(void **state) {
     (void)state;
     struct buf text;
     struct policy *policy;
@@ -95,14 +93,14 @@ static void definitions_nest_only_so_deep(void **state)
     buf_str(&text, STR("  d100: event.type == \"x\"\n---\nroute: r\nwhen: d0\n"));
     char *findings = compile_bundle(bundle_of(&text), &policy);
     assert_null(policy);
-    assert_string_equal(findings, "b.yaml:66:8: error: definitions of definitions are nested too deep; write some of them out\n");
+    assert_string_equal(findings,
+                        "b.yaml:66:8: error: definitions of definitions are nested too deep; write some of them out\n");
     free(findings);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_routes_compile_quickly),   cmocka_unit_test(too_many_routes_are_refused),
+        cmocka_unit_test(many_routes_compile_quickly),    cmocka_unit_test(too_many_routes_are_refused),
         cmocka_unit_test(too_many_raw_paths_are_refused), cmocka_unit_test(repeated_texts_meet_the_bound),
         cmocka_unit_test(definitions_nest_only_so_deep),
     };

@@ -6,8 +6,7 @@
 
 static char folder[64];
 
-static void put(const char *name, const char *text)
-{
+static void put(const char *name, const char *text) {
     char path[256];
     struct status status = {0};
     snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -15,8 +14,7 @@ static void put(const char *name, const char *text)
         fail_msg("%s", status.text);
 }
 
-static int make_folder(void **state)
-{
+static int make_folder(void **state) {
     (void)state;
     char path[256];
     strcpy(folder, "/tmp/penstock-bundle-XXXXXX");
@@ -28,11 +26,12 @@ static int make_folder(void **state)
     return 0;
 }
 
-static int remove_folder(void **state)
-{
+static int remove_folder(void **state) {
     (void)state;
-    static const char *const names[] = {"routes/deep/c.json", "routes/b.yaml", "routes/a.yml", "routes/.hidden.yaml", "routes/notes.txt",
-        "routes/link.yaml", "routes/folder.yaml", "routes/pipe.yaml", "outside.yaml", "routes/deep", "routes", ""};
+    static const char *const names[] = {"routes/deep/c.json",  "routes/b.yaml",    "routes/a.yml",
+                                        "routes/.hidden.yaml", "routes/notes.txt", "routes/link.yaml",
+                                        "routes/folder.yaml",  "routes/pipe.yaml", "outside.yaml",
+                                        "routes/deep",         "routes",           ""};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         char path[256];
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -42,8 +41,7 @@ static int remove_folder(void **state)
     return 0;
 }
 
-static struct policy_bundle *load(struct status *status)
-{
+static struct policy_bundle *load(struct status *status) {
     static const struct policy_source sources[] = {{{"okta", 4}, {"", 0}}, {{"aws", 3}, {"cloudtrail", 10}}};
     char path[256];
     status_clear(status);
@@ -51,8 +49,7 @@ static struct policy_bundle *load(struct status *status)
     return policy_bundle_load(path, sources, COUNT_OF(sources), status);
 }
 
-static struct buf bytes_of(const struct policy_bundle *bundle)
-{
+static struct buf bytes_of(const struct policy_bundle *bundle) {
     struct buf bytes;
     buf_init(&bytes, 1u << 26);
     policy_bundle_write(bundle, &bytes);
@@ -60,8 +57,7 @@ static struct buf bytes_of(const struct policy_bundle *bundle)
     return bytes;
 }
 
-static void check_good(const struct policy_bundle *bundle)
-{
+static void check_good(const struct policy_bundle *bundle) {
     static const char *const names[] = {"a.yml", "b.yaml", "deep/c.json"};
     assert_int_equal(bundle->n_files, 3);
     for (size_t i = 0; i < 3; i++) {
@@ -76,8 +72,7 @@ static void check_good(const struct policy_bundle *bundle)
     assert_text(bundle->sources[0].map, "");
 }
 
-static void folders_become_bundles_and_bytes(void **state)
-{
+static void folders_become_bundles_and_bytes(void **state) {
     (void)state;
     struct status status;
     put("routes/b.yaml", "route: b\n");
@@ -107,8 +102,7 @@ static void folders_become_bundles_and_bytes(void **state)
     buf_free(&bytes_again);
 }
 
-static void changed_bytes_never_harm(void **state)
-{
+static void changed_bytes_never_harm(void **state) {
     (void)state;
     struct status status;
     struct policy_bundle *bundle = load(&status);
@@ -124,16 +118,14 @@ static void changed_bytes_never_harm(void **state)
     buf_free(&bytes);
 }
 
-static void check_refused(const char *words)
-{
+static void check_refused(const char *words) {
     struct status status;
     assert_null(load(&status));
     if (!strstr(status.text, words))
         fail_msg("'%s' does not say '%s'", status.text, words);
 }
 
-static void links_stay_inside(void **state)
-{
+static void links_stay_inside(void **state) {
     (void)state;
     char link[256], pipe_path[256];
     struct status status;
@@ -161,8 +153,7 @@ static void links_stay_inside(void **state)
     unlink(pipe_path);
 }
 
-static void too_much_is_refused(void **state)
-{
+static void too_much_is_refused(void **state) {
     (void)state;
     char *large = must_alloc(POLICY_MAX_BYTES + 1);
     memset(large, '#', POLICY_MAX_BYTES);
@@ -177,11 +168,12 @@ static void too_much_is_refused(void **state)
     assert_int_equal(status.code, STATUS_NOT_FOUND);
 }
 
-static void policies_are_known_by_their_bundle(void **state)
-{
+static void policies_are_known_by_their_bundle(void **state) {
     (void)state;
-    static const char text[] = "map: m\nfields: {subject.id: raw.x}\n---\nroute: r\ndefault_owner: o\nconsumers: [{name: c, accepts: 'true', to: stdout}]\n";
-    struct policy *one = compile_good(text, NULL), *same = compile_good(text, NULL), *other = compile_good(text, "# a comment");
+    static const char text[] = "map: m\nfields: {subject.id: raw.x}\n---\nroute: r\ndefault_owner: o\nconsumers: "
+                               "[{name: c, accepts: 'true', to: stdout}]\n";
+    struct policy *one = compile_good(text, NULL), *same = compile_good(text, NULL),
+                  *other = compile_good(text, "# a comment");
     assert_true(hash128_eq(one->hash, same->hash));
     assert_false(hash128_eq(one->hash, other->hash));
     policy_unref(one);
@@ -189,11 +181,12 @@ static void policies_are_known_by_their_bundle(void **state)
     policy_unref(other);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(folders_become_bundles_and_bytes), cmocka_unit_test(changed_bytes_never_harm),
-        cmocka_unit_test(links_stay_inside), cmocka_unit_test(too_much_is_refused),
+        cmocka_unit_test(folders_become_bundles_and_bytes),
+        cmocka_unit_test(changed_bytes_never_harm),
+        cmocka_unit_test(links_stay_inside),
+        cmocka_unit_test(too_much_is_refused),
         cmocka_unit_test(policies_are_known_by_their_bundle),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

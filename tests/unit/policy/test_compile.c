@@ -5,8 +5,7 @@
 
 static struct policy *policy;
 
-static int load_good(void **state)
-{
+static int load_good(void **state) {
     (void)state;
     struct status status = {0};
     struct policy_bundle *bundle = policy_bundle_load(DATA "/good", NULL, 0, &status);
@@ -19,15 +18,13 @@ static int load_good(void **state)
     return 0;
 }
 
-static int free_good(void **state)
-{
+static int free_good(void **state) {
     (void)state;
     policy_unref(policy);
     return 0;
 }
 
-static const struct route *find_route(const char *name)
-{
+static const struct route *find_route(const char *name) {
     for (size_t i = 0; i < policy->n_routes; i++)
         if (is_text(policy->routes[i].name, name))
             return &policy->routes[i];
@@ -35,8 +32,7 @@ static const struct route *find_route(const char *name)
     return NULL;
 }
 
-static struct value eval(const struct expr *expr, const struct value *slots)
-{
+static struct value eval(const struct expr *expr, const struct value *slots) {
     static struct arena *scratch;
     if (!scratch)
         scratch = arena_new(1u << 20);
@@ -46,8 +42,7 @@ static struct value eval(const struct expr *expr, const struct value *slots)
     return value;
 }
 
-static void maps_are_compiled(void **state)
-{
+static void maps_are_compiled(void **state) {
     (void)state;
     assert_int_equal(policy->n_maps, 2);
     const struct map *okta = policy_find_source(policy, STR("okta"))->map;
@@ -72,8 +67,7 @@ static void maps_are_compiled(void **state)
     assert_int_equal(trail->unwrap[1].n, 1);
 }
 
-static void routes_are_compiled(void **state)
-{
+static void routes_are_compiled(void **state) {
     (void)state;
     const struct route *route = find_route("credential-misuse");
     assert_int_equal(route->version, 3);
@@ -102,8 +96,7 @@ static void routes_are_compiled(void **state)
     assert_text(route->escalate_to[1], "incident-commander");
 }
 
-static void routes_have_defaults(void **state)
-{
+static void routes_have_defaults(void **state) {
     (void)state;
     const struct route *route = find_route("plain");
     struct value severity;
@@ -125,8 +118,7 @@ static void routes_have_defaults(void **state)
     assert_int_equal(expr_only_slot(other->dedup_key[0]), EVENT_SUBJECT_ID);
 }
 
-static void definitions_mean_what_they_say(void **state)
-{
+static void definitions_mean_what_they_say(void **state) {
     (void)state;
     const struct route *route = find_route("admin-abroad");
     struct value slots[256];
@@ -145,10 +137,10 @@ static void definitions_mean_what_they_say(void **state)
     assert_text(eval(route->severity, slots).string, "low");
 }
 
-static void gate_is_in_its_order(void **state)
-{
+static void gate_is_in_its_order(void **state) {
     (void)state;
-    static const char *const order[] = {"per-subject", "per-detector", "per-route", "per-tenant", "per-consumer", "all"};
+    static const char *const order[] = {"per-subject", "per-detector", "per-route",
+                                        "per-tenant",  "per-consumer", "all"};
     assert_int_equal(policy->n_limits, COUNT_OF(order));
     for (size_t i = 0; i < COUNT_OF(order); i++)
         assert_text(policy->limits[i].name, order[i]);
@@ -174,14 +166,14 @@ static void gate_is_in_its_order(void **state)
     assert_text(policy->default_owner, "soc");
 }
 
-static void consumers_are_compiled(void **state)
-{
+static void consumers_are_compiled(void **state) {
     (void)state;
     assert_int_equal(policy->n_consumers, 4);
     const struct consumer *idp = &policy->consumers[0];
     assert_int_equal(idp->to, TO_KAFKA);
     assert_text(idp->topic, "signals.idp");
-    assert_int_equal(idp->fields, UINT64_C(1) << OUTPUT_SUBJECT | UINT64_C(1) << OUTPUT_ACTION | UINT64_C(1) << OUTPUT_TYPE | UINT64_C(1) << OUTPUT_REASON);
+    assert_int_equal(idp->fields, UINT64_C(1) << OUTPUT_SUBJECT | UINT64_C(1) << OUTPUT_ACTION |
+                                      UINT64_C(1) << OUTPUT_TYPE | UINT64_C(1) << OUTPUT_REASON);
     assert_int_equal(policy->consumers[1].format, FORMAT_CLOUDEVENTS);
     assert_text(policy->consumers[1].subject, "alerts.soc");
     assert_true(policy->consumers[1].fields == OUTPUT_ALL_FIELDS);
@@ -199,8 +191,7 @@ static void consumers_are_compiled(void **state)
     assert_false(eval(idp->accepts, slots).boolean);
 }
 
-static void sources_hear_their_routes(void **state)
-{
+static void sources_hear_their_routes(void **state) {
     (void)state;
     // No source is configured, so each map is one; all three routes hear both.
     assert_int_equal(policy->n_sources, 2);
@@ -215,12 +206,12 @@ static void sources_hear_their_routes(void **state)
 }
 
 // What a source's paths extract from a document.
-static void raw_paths_fill_their_slots(void **state)
-{
+static void raw_paths_fill_their_slots(void **state) {
     (void)state;
     const struct source_binding *okta = policy_find_source(policy, STR("okta"));
-    static const char text[] = "{\"uuid\":\"u-1\",\"target\":[{\"alternateId\":\"t\"}],\"debugContext\":{\"debugData\":{\"risk score\":"
-                               "{\"value\":0.75}}},\"login\":{\"unknown\":true},\"eventID\":\"not okta's\"}";
+    static const char text[] =
+        "{\"uuid\":\"u-1\",\"target\":[{\"alternateId\":\"t\"}],\"debugContext\":{\"debugData\":{\"risk score\":"
+        "{\"value\":0.75}}},\"login\":{\"unknown\":true},\"eventID\":\"not okta's\"}";
     char bytes[sizeof text + JDOC_PADDING] = {0};
     memcpy(bytes, text, sizeof text);
     struct jdoc *doc = jdoc_new(1u << 20, 64);
@@ -241,16 +232,17 @@ static void raw_paths_fill_their_slots(void **state)
     jdoc_free(doc);
 }
 
-static void tests_are_read(void **state)
-{
+static void tests_are_read(void **state) {
     (void)state;
     assert_int_equal(policy->n_tests, 2);
     const struct policy_test *quiet = &policy->tests[0];
     assert_text(quiet->name, "known network is quiet");
     assert_text(quiet->route, "credential-misuse");
-    assert_text(quiet->identities_json, "[{\"id\":\"svc-1\",\"kind\":\"service_account\",\"networks\":[\"10.0.0.0/8\"],\"privilege\":2}]");
+    assert_text(quiet->identities_json,
+                "[{\"id\":\"svc-1\",\"kind\":\"service_account\",\"networks\":[\"10.0.0.0/8\"],\"privilege\":2}]");
     assert_int_equal(quiet->n_events, 2);
-    assert_text(quiet->events[0].raw_json, "{\"uuid\":\"1\",\"score\":1.0,\"count\":3,\"big\":9007199254740993,\"text\":\"1\"}");
+    assert_text(quiet->events[0].raw_json,
+                "{\"uuid\":\"1\",\"score\":1.0,\"count\":3,\"big\":9007199254740993,\"text\":\"1\"}");
     assert_int_equal(quiet->events[1].at_ms, 90000);
     assert_text(quiet->events[1].source, "cloudtrail");
     assert_int_equal(quiet->expect_alerts, 0);
@@ -265,8 +257,7 @@ static void tests_are_read(void **state)
     assert_text(far->expect_evidence[0], "from-far");
 }
 
-static void references_are_counted(void **state)
-{
+static void references_are_counted(void **state) {
     (void)state;
     struct policy *same = policy_ref(policy);
     assert_ptr_equal(same, policy);
@@ -275,23 +266,23 @@ static void references_are_counted(void **state)
     policy_unref(NULL);
 }
 
-static void equal_conditions_are_one(void **state)
-{
+static void equal_conditions_are_one(void **state) {
     (void)state;
-    struct policy *two = compile_good("map: m\nfields: {subject.id: raw.a}\n---\nroute: r1\nwhen: event.type == \"x\"\n---\n"
-                                      "route: r2\nwhen: event.type == \"x\"\n",
-                                      "default_owner: o\nconsumers: [{name: c, accepts: 'true', to: stdout}]\n");
+    struct policy *two =
+        compile_good("map: m\nfields: {subject.id: raw.a}\n---\nroute: r1\nwhen: event.type == \"x\"\n---\n"
+                     "route: r2\nwhen: event.type == \"x\"\n",
+                     "default_owner: o\nconsumers: [{name: c, accepts: 'true', to: stdout}]\n");
     assert_ptr_equal(two->routes[0].when, two->routes[1].when);
     policy_unref(two);
 }
 
-static void configured_sources_choose_their_maps(void **state)
-{
+static void configured_sources_choose_their_maps(void **state) {
     (void)state;
     struct policy_bundle *bundle = bundle_begin();
     struct policy *two;
-    bundle_add(bundle, "a.yaml", STR("map: okta\nfields: {subject.id: raw.a}\n---\nmap: unused\nfields: {subject.id: raw.b}\n---\n"
-                                     "route: r\nfrom: okta-eu\ndefault_owner: o\nconsumers: [{name: c, accepts: 'true', to: stdout}]\n"));
+    bundle_add(bundle, "a.yaml",
+               STR("map: okta\nfields: {subject.id: raw.a}\n---\nmap: unused\nfields: {subject.id: raw.b}\n---\n"
+                   "route: r\nfrom: okta-eu\ndefault_owner: o\nconsumers: [{name: c, accepts: 'true', to: stdout}]\n"));
     bundle_add_source(bundle, "okta-eu", "okta");
     bundle_add_source(bundle, "okta", "");
     char *findings = compile_bundle(bundle, &two);
@@ -304,8 +295,7 @@ static void configured_sources_choose_their_maps(void **state)
     policy_unref(two);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(maps_are_compiled),
         cmocka_unit_test(routes_are_compiled),

@@ -4,8 +4,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
-static struct buf read_data(const char *name)
-{
+static struct buf read_data(const char *name) {
     char path[512];
     struct status status = {0};
     struct buf text;
@@ -17,8 +16,7 @@ static struct buf read_data(const char *name)
 }
 
 // "# alone" in the first line: without common.yaml. "# source NAME MAP": a configured source.
-static struct policy_bundle *bundle_of_file(const char *name, struct str text)
-{
+static struct policy_bundle *bundle_of_file(const char *name, struct str text) {
     struct policy_bundle *bundle = bundle_begin();
     bundle_add(bundle, name, text);
     if (!str_starts(text, STR("# alone"))) {
@@ -34,8 +32,7 @@ static struct policy_bundle *bundle_of_file(const char *name, struct str text)
     return bundle;
 }
 
-static void check_file(const char *name)
-{
+static void check_file(const char *name) {
     char data[300];
     struct policy *policy;
     snprintf(data, sizeof data, "bad/%s", name);
@@ -59,8 +56,7 @@ static void check_file(const char *name)
     assert_true(same);
 }
 
-static void bad_files_give_their_findings(void **state)
-{
+static void bad_files_give_their_findings(void **state) {
     (void)state;
     DIR *dir = opendir(DATA "/bad");
     size_t n = 0;
@@ -75,8 +71,7 @@ static void bad_files_give_their_findings(void **state)
     assert_true(n >= 20);
 }
 
-static void findings_are_bounded_and_one_line_each(void **state)
-{
+static void findings_are_bounded_and_one_line_each(void **state) {
     (void)state;
     struct findings findings;
     struct buf text;
@@ -99,18 +94,17 @@ static void findings_are_bounded_and_one_line_each(void **state)
     findings_free(&findings);
 }
 
-static void an_empty_folder_is_an_error(void **state)
-{
+static void an_empty_folder_is_an_error(void **state) {
     (void)state;
     struct policy *policy;
     char *got = compile_bundle(bundle_begin(), &policy);
     assert_null(policy);
-    assert_string_equal(got, "error: there are no route files; put *.yaml, *.yml or *.json files into the routes folder\n");
+    assert_string_equal(got,
+                        "error: there are no route files; put *.yaml, *.yml or *.json files into the routes folder\n");
     free(got);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_files_give_their_findings),
         cmocka_unit_test(findings_are_bounded_and_one_line_each),

@@ -4,16 +4,14 @@
 
 static struct jdoc *doc;
 
-static struct value parse(struct buf *text)
-{
+static struct value parse(struct buf *text) {
     doc = jdoc_new(1u << 22, 64);
     assert_true(buf_reserve(text, JDOC_PADDING));
     assert_int_equal(jdoc_parse(doc, buf_view(text)), JDOC_OK);
     return jdoc_root(doc);
 }
 
-static struct value member(struct value map, const char *name)
-{
+static struct value member(struct value map, const char *name) {
     struct value key = value_string(str_of(name)), found = value_absent();
     assert_int_equal(map.type, VALUE_MAP);
     if (!map.container.source->get(map.container.source, map.container.node, &key, &found))
@@ -21,8 +19,7 @@ static struct value member(struct value map, const char *name)
     return found;
 }
 
-static bool list_has(struct value list, const char *text)
-{
+static bool list_has(struct value list, const char *text) {
     struct value item;
     for (size_t i = 0; list.type == VALUE_LIST && i < value_size(&list); i++) {
         assert_true(list.container.source->at(list.container.source, list.container.node, i, &item));
@@ -34,8 +31,7 @@ static bool list_has(struct value list, const char *text)
 
 static size_t n_checked;
 
-static void check_object(struct value schema, const struct object *object, bool is_root)
-{
+static void check_object(struct value schema, const struct object *object, bool is_root) {
     struct value properties = member(schema, "properties");
     assert_false(member(schema, "additionalProperties").boolean);
     for (size_t i = 0; i < object->n_keys; i++) {
@@ -57,8 +53,7 @@ static void check_object(struct value schema, const struct object *object, bool 
     }
 }
 
-static void routes_schema_has_every_key(void **state)
-{
+static void routes_schema_has_every_key(void **state) {
     (void)state;
     struct buf text;
     buf_init(&text, 1u << 20);
@@ -84,8 +79,7 @@ static void routes_schema_has_every_key(void **state)
     buf_free(&text);
 }
 
-static void output_schema_has_every_member(void **state)
-{
+static void output_schema_has_every_member(void **state) {
     (void)state;
     static const char *const names[] = {
 #define X(name, text) text,
@@ -109,8 +103,7 @@ static void output_schema_has_every_member(void **state)
 }
 
 // What a dead letter is written as has no member that the schema lacks, and all that it requires.
-static void output_schema_has_the_dead_letters_members(void **state)
-{
+static void output_schema_has_the_dead_letters_members(void **state) {
     (void)state;
     struct buf schema_text, text;
     buf_init(&schema_text, 1u << 20);
@@ -119,8 +112,11 @@ static void output_schema_has_the_dead_letters_members(void **state)
     struct value schema = parse(&schema_text), records = member(schema, "oneOf"), letter_schema, key, value;
     struct jdoc *schema_doc = doc;
     assert_true(records.container.source->at(records.container.source, records.container.node, 1, &letter_schema));
-    struct dead_letter letter = {.at = {.source = STR("okta"), .offset = 7}, .reason = STR("too_deep"), .detail = STR("d"),
-                                 .bytes = STR("{"), .full_bytes = 9};
+    struct dead_letter letter = {.at = {.source = STR("okta"), .offset = 7},
+                                 .reason = STR("too_deep"),
+                                 .detail = STR("d"),
+                                 .bytes = STR("{"),
+                                 .full_bytes = 9};
     dead_letter_write_json(&text, &letter, 1000);
     struct value record = parse(&text);
     struct value required = member(letter_schema, "required"), properties = member(letter_schema, "properties");
@@ -144,8 +140,7 @@ static void output_schema_has_the_dead_letters_members(void **state)
     buf_free(&text);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(routes_schema_has_every_key),
         cmocka_unit_test(output_schema_has_every_member),
