@@ -81,8 +81,8 @@ struct compile {
     struct findings *findings;
     struct compiled *out;
     struct arena *arena;     // the policy's
-    struct arena *emergency; // where allocations go once the policy's arena is full; the compilation then stops soon
-    bool full;
+    struct arena *emergency; // where allocations go once the policy's arena is full
+    bool ended;              // the memory or the findings are used up: whoever loops, stops
     struct arena *documents;
     struct source_file *files;
     size_t n_files;

@@ -257,7 +257,7 @@ void read_consumers(struct compile *c, const struct doc_node *node, void *target
                      consumer_object.example);
         return;
     }
-    for (size_t i = 0; i < node->n && !c->full; i++) {
+    for (size_t i = 0; i < node->n && !c->ended; i++) {
         if (c->n_consumers == POLICY_MAX_CONSUMERS) {
             report_error(c, place_of(c->file, &node->items[i]), "over %d consumers", POLICY_MAX_CONSUMERS);
             return;

@@ -97,7 +97,7 @@ void collect_definitions(struct compile *c, struct source_file *file, const stru
         report_error(c, place_of(file, node), "'define' must be a mapping of names to conditions or lists");
         return;
     }
-    for (size_t i = 0; i < node->n; i++)
+    for (size_t i = 0; i < node->n && !c->ended; i++)
         add_definition(c, &node->members[i]);
 }
 
@@ -337,6 +337,6 @@ static bool expand_definition(struct compile *c, size_t index, unsigned depth) {
 }
 
 void check_definitions(struct compile *c) {
-    for (size_t i = 0; i < c->n_definitions && !c->full; i++)
+    for (size_t i = 0; i < c->n_definitions && !c->ended; i++)
         expand_definition(c, i, 1);
 }

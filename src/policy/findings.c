@@ -85,15 +85,12 @@ static void write_finding(struct buf *out, const struct finding *finding) {
 
 void findings_write(const struct findings *findings, struct buf *out) {
     struct ranked *ranked = must_alloc((findings->n + 1) * sizeof *ranked);
-    size_t n_errors = 0;
-    for (size_t i = 0; i < findings->n; i++) {
+    for (size_t i = 0; i < findings->n; i++)
         ranked[i] = (struct ranked){&findings->items[i], i};
-        n_errors += findings->items[i].error;
-    }
     qsort(ranked, findings->n, sizeof *ranked, compare_findings);
     for (size_t i = 0; i < findings->n; i++)
         write_finding(out, ranked[i].finding);
-    if (findings->n_errors > n_errors)
-        buf_printf(out, "error: %zu further errors are not shown\n", findings->n_errors - n_errors);
+    if (findings->n == FINDINGS_MAX)
+        buf_str(out, STR("error: there may be further findings; mend these first\n"));
     free(ranked);
 }

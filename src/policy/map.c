@@ -36,7 +36,7 @@ static void read_table(struct compile *c, const struct doc_node *node, void *tar
         members[i] = &node->members[i];
     qsort(members, node->n, sizeof *members, compare_words);
     struct str *from = policy_alloc(c, node->n * sizeof *from), *to = policy_alloc(c, node->n * sizeof *to);
-    for (size_t i = 0; i < node->n && !c->full; i++) {
+    for (size_t i = 0; i < node->n && !c->ended; i++) {
         from[i] = policy_str(c, members[i]->key);
         read_table_value(c, &members[i]->node, &to[i]);
     }
@@ -121,7 +121,7 @@ static void read_fields(struct compile *c, const struct doc_node *node, void *ta
         return;
     }
     map->fields = policy_alloc(c, EVENT_FIELD_COUNT * sizeof *map->fields);
-    for (size_t i = 0; i < node->n && !c->full; i++) {
+    for (size_t i = 0; i < node->n && !c->ended; i++) {
         int field = event_field_find(node->members[i].key);
         if (field < 0) {
             report_unknown_field(c, &node->members[i]);

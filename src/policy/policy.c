@@ -18,6 +18,8 @@ void report_error(struct compile *c, struct place at, const char *format, ...) {
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     findings_add(c->findings, true, file_of(at), at.line, at.column, "%s", text);
+    if (c->findings->n == FINDINGS_MAX)
+        c->ended = true;
 }
 
 void report_warning(struct compile *c, struct place at, const char *format, ...) {
@@ -30,15 +32,15 @@ void report_warning(struct compile *c, struct place at, const char *format, ...)
 }
 
 // Whoever asks gets memory, so that no reader needs a way out of its own; the loops over files, documents, keys and
-// list entries look at `full` and end, which bounds what the emergency arena must hold to one value.
+// list entries look at `ended` and stop, which bounds what the emergency arena must hold to one value.
 void *policy_alloc(struct compile *c, size_t bytes) {
-    void *memory = c->full ? NULL : arena_alloc(c->arena, bytes);
+    void *memory = arena_alloc(c->arena, bytes);
     if (memory)
         return memory;
-    if (!c->full)
+    if (!c->ended)
         report_error(c, (struct place){0}, "the policy needs over %u MiB of memory; make the route files smaller",
                      POLICY_ARENA_MAX_BYTES >> 20);
-    c->full = true;
+    c->ended = true;
     memory = arena_alloc(c->emergency, bytes);
     must(memory);
     return memory;
@@ -111,8 +113,7 @@ static const struct key root_keys[] = {
 const struct object root_object = {
     .name = "route file", .example = "{route: name, when: '…'}", KEYS(root_keys), .bytes = sizeof(struct policy)};
 
-static void report_stray(struct compile *c, const struct doc_node *document, const struct doc_member *member) {
-    bool has_map = doc_get(document, "map"), has_route = doc_get(document, "route");
+static void report_stray(struct compile *c, bool has_map, bool has_route, const struct doc_member *member) {
     struct place place = place_of_key(c->file, member);
     if (find_key(&root_object, member->key) || (has_map && find_key(&map_object, member->key)) ||
         (has_route && find_key(&route_object, member->key)))
@@ -149,11 +150,12 @@ static void read_document(struct compile *c, const struct doc_node *document) {
                      "a route file holds mappings: map, route, define, gate, consumers, default_owner");
         return;
     }
-    for (size_t i = 0; i < document->n; i++)
-        report_stray(c, document, &document->members[i]);
-    if (doc_get(document, "map"))
+    bool has_map = doc_get(document, "map"), has_route = doc_get(document, "route");
+    for (size_t i = 0; i < document->n && !c->ended; i++)
+        report_stray(c, has_map, has_route, &document->members[i]);
+    if (has_map)
         read_map(c, document);
-    if (doc_get(document, "route"))
+    if (has_route)
         read_route(c, document);
     read_members(c, &root_object, document, &c->out->policy);
 }
@@ -184,9 +186,9 @@ static void read_files(struct compile *c) {
                 collect_definitions(c, &c->files[i], define);
         }
     check_definitions(c);
-    for (size_t i = 0; i < c->n_files && !c->full; i++) {
+    for (size_t i = 0; i < c->n_files && !c->ended; i++) {
         c->file = &c->files[i];
-        for (size_t d = 0; d < c->file->n_documents && !c->full; d++)
+        for (size_t d = 0; d < c->file->n_documents && !c->ended; d++)
             read_document(c, &c->file->documents[d]);
     }
     c->file = NULL;
@@ -285,7 +287,7 @@ struct policy *policy_compile(const struct policy_bundle *bundle, struct finding
     out->policy.arena = c.arena;
     parse_files(&c);
     read_files(&c);
-    if (!c.full) {
+    if (!c.ended) {
         check_whole(&c);
         set_defaults(&c);
         bind_sources(&c);

@@ -5,7 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define ACCEPT_TRIALS_MAX 2000000 // routes times consumers; beyond, nothing more is told
+#define ACCEPT_TRIALS_MAX 500000 // routes times consumers; beyond, nothing more is told
+#define ACCEPT_FUEL 1000         // of each; one that needs more might accept
 #define CLOSE 1e-9
 
 // ---- conditions that never change -----------------------------------------------------------
@@ -142,9 +143,12 @@ static bool may_accept(struct trial *trial, size_t consumer, const struct route 
     }
     if (expr_is_constant(route->severity, &severity) && severity.type == VALUE_STRING)
         slots[ACCEPT_SEVERITY] = severity;
-    enum expr_truth truth = expr_holds(trial->c->consumers[consumer].consumer.accepts, slots, trial->scratch);
+    const struct expr *accepts = trial->c->consumers[consumer].consumer.accepts;
+    struct value answer = expr_eval(accepts, slots, trial->scratch, ACCEPT_FUEL);
     arena_reset(trial->scratch);
-    return truth == EXPR_TRUE || (truth == EXPR_ABSENT && !trial->knows_all[consumer]);
+    if (answer.type == VALUE_ABSENT)
+        return !trial->knows_all[consumer];
+    return answer.type != VALUE_BOOL || answer.boolean;
 }
 
 static bool anyone_accepts(struct trial *trial, const struct route *route, bool signal) {

@@ -168,7 +168,7 @@ static void read_objects(struct compile *c, const struct key *key, const struct 
     if (!items)
         return;
     char *objects = policy_alloc(c, n * key->object->bytes);
-    for (size_t i = 0; i < n && !c->full; i++) {
+    for (size_t i = 0; i < n && !c->ended; i++) {
         char *object = objects + done * key->object->bytes;
         memset(object, 0, key->object->bytes); // one with a mistake in it may have begun here
         done += read_object(c, key->object, &items[i], object);
@@ -300,7 +300,7 @@ bool read_members(struct compile *c, const struct object *object, const struct d
     size_t errors = c->findings->n_errors;
     if (object->begin)
         object->begin(target);
-    for (size_t i = 0; i < node->n && !c->full; i++) {
+    for (size_t i = 0; i < node->n && !c->ended; i++) {
         const struct key *key = find_key(object, node->members[i].key);
         if (key)
             read_key(c, object, key, &node->members[i].node, target);
@@ -318,7 +318,7 @@ bool read_object(struct compile *c, const struct object *object, const struct do
         return false;
     }
     for (size_t i = 0; i < node->n; i++)
-        if (!find_key(object, node->members[i].key))
+        if (!c->ended && !find_key(object, node->members[i].key))
             report_unknown(c, object, &node->members[i]);
     read_members(c, object, node, target);
     return c->findings->n_errors == errors;

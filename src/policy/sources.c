@@ -122,7 +122,7 @@ void bind_sources(struct compile *c) {
         policy->maps[i] = c->maps[i].map;
     policy->n_maps = c->n_maps;
     bind_maps(c);
-    for (size_t i = 0; i < c->n_routes; i++)
+    for (size_t i = 0; i < c->n_routes && !c->ended; i++)
         bind_route(c, i);
     bind_paths(c);
     policy->n_slots = (unsigned)(SLOT_RAW + c->n_raw_paths);

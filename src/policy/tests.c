@@ -201,7 +201,7 @@ void read_tests(struct compile *c, const struct doc_node *node, void *target) {
         report_error(c, place_of(c->file, node), "'tests' must be a list, each entry like %s", test_object.example);
         return;
     }
-    for (size_t i = 0; i < node->n && !c->full; i++) {
+    for (size_t i = 0; i < node->n && !c->ended; i++) {
         if (c->n_tests == TESTS_MAX) {
             report_error(c, place_of(c->file, &node->items[i]), "over %d tests", TESTS_MAX);
             return;
