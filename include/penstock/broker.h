@@ -115,4 +115,8 @@ void nats_link_stop(struct nats_link *link); // any thread: ends waits and attem
 // After what uses the connection is gone; bounded. False: the library still holds a connection, and the door must live on.
 bool nats_link_close(struct nats_link *link);
 
+// Versions of librdkafka and cnats as they are at run time.
+const char *broker_kafka_version(void);
+const char *broker_nats_version(void);
+
 #endif

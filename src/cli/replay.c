@@ -146,10 +146,10 @@ static void show_summary(struct replay *replay)
     uint64_t unreadable = sift_counts_unreadable(sift);
     if (replay->shown_dead > DEAD_LETTERS_SHOWN)
         fprintf(stderr, "… and %llu more dead letters\n", (unsigned long long)(replay->shown_dead - DEAD_LETTERS_SHOWN));
-    fprintf(stderr, "in=%llu drop=%llu alert=%llu signal=%llu deduplicated=%llu held=%llu shadow=%llu dead=%llu\n",
+    fprintf(stderr, "in=%llu drop=%llu alert=%llu signal=%llu deduplicated=%llu held=%llu released=%llu shadow=%llu dead=%llu\n",
             (unsigned long long)(sift->events + unreadable), (unsigned long long)(sift->dropped + gate->below),
             (unsigned long long)count_distinct(&replay->alerts), (unsigned long long)count_distinct(&replay->signals),
-            (unsigned long long)gate->deduplicated, (unsigned long long)gate->held_now,
+            (unsigned long long)gate->deduplicated, (unsigned long long)gate->held_now, (unsigned long long)gate->released,
             (unsigned long long)(gate->shadow_alerts + gate->shadow_signals), (unsigned long long)replay->shown_dead);
     for (size_t i = 0; i < replay->policy->n_consumers; i++)
         fprintf(stderr, "%s%.*s=%llu", i ? " " : "records: ", STR_ARG(replay->policy->consumers[i].name), (unsigned long long)replay->by_consumer[i]);
@@ -227,9 +227,10 @@ const struct verb verb_replay = {
             "Raw events (NDJSON; from standard input without a FILE) go through the map of that\n"
             "name, the routes and the gate, with the events' own time as clock. Each consumer's\n"
             "records come out on stdout as NDJSON, wherever its `to` points; a summary on stderr:\n"
-            "    in=… drop=… alert=… signal=… deduplicated=… held=… shadow=… dead=…\n"
+            "    in=… drop=… alert=… signal=… deduplicated=… held=… released=… shadow=… dead=…\n"
             "alert and signal count decisions, however many consumers get them; held is what still\n"
-            "waits at the end. The same input gives the same bytes, on any machine.\n\n"
+            "waits at the end, released what waited before. The same input gives the same bytes, on\n"
+            "any machine.\n\n"
             "Exit: 0, 1 if input lines were dead-lettered or could not be read, 2 usage.\n",
     .run = run,
 };

@@ -4,10 +4,7 @@
 // come from the configuration and the routes alone; no event can add a time series.
 #include <stdio.h>
 
-#include <jansson.h>
-#include <librdkafka/rdkafka.h>
-#include <nats/nats.h>
-
+#include "penstock/broker.h"
 #include "service.h"
 
 static void begin(struct buf *out, const char *name, const char *type, const char *help)
@@ -270,7 +267,8 @@ static void write_sinks(struct service *service, struct buf *out)
 static void write_build(const struct service *service, struct buf *out)
 {
     begin(out, "penstock_build_info", "gauge", "Versions of penstock and of its client libraries.");
-    buf_printf(out, "penstock_build_info{version=\"%s\",librdkafka=\"%s\",cnats=\"%s\",jansson=\"%s\"} 1\n", PENSTOCK_VERSION, rd_kafka_version_str(), nats_GetVersion(), JANSSON_VERSION);
+    buf_printf(out, "penstock_build_info{version=\"%s\",librdkafka=\"%s\",cnats=\"%s\"} 1\n", PENSTOCK_VERSION, broker_kafka_version(),
+               broker_nats_version());
     single(out, "penstock_start_time_seconds", "gauge", "When this process began.", (double)service->started_ms / 1e3);
 }
 

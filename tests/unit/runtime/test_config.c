@@ -45,7 +45,7 @@ static void reads_the_shipped_file(void **state)
     struct config *config = config_load(TEST_ROOT "/config/penstock.yaml", &findings);
     assert_non_null(config);
     assert_string_equal(config->routes, TEST_ROOT "/config/../routes");
-    assert_int_equal(config->n_sources, 1);
+    assert_int_equal(config->n_sources, 4);
     assert_int_equal(config->sources[0].kind, SOURCE_NATS);
     assert_string_equal(config->sources[0].nats.url, "nats://127.0.0.1:4222");
     assert_int_equal(config->snapshot_every_ms, 10000);

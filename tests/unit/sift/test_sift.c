@@ -164,7 +164,8 @@ static void refuses_with_a_reason(void **state)
 {
     struct fixture *f = *state;
     char deep[2100], large[4200];
-    memset(deep, '[', sizeof deep);
+    memset(deep, '[', sizeof deep / 2);
+    memset(deep + sizeof deep / 2, ']', sizeof deep / 2);
     memset(large, ' ', sizeof large);
     struct {
         struct str message;
