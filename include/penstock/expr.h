@@ -8,8 +8,9 @@
 // missing field does not hold, and neither does its negation: missing is not false.
 // has(x) asks for presence itself: false for what is absent, wherever on its way it is missing; true for a JSON null,
 // which is there. A step into a JSON value that has no such member or element is absent, however the document is
-// shaped; so is a step from null. An error outweighs an absent value in `a && b`, `a || b`, all and exists; the other
-// macros hang on every turn: `list.filter(x, x.kind == "a")` is absent as soon as one x has no kind.
+// shaped; so is a step from null. Null itself is a value: it compares, and no other operation takes it. An error
+// outweighs an absent value in `a && b`, `a || b`, all and exists; the other macros hang on every turn:
+// `list.filter(x, x.kind == "a")` is absent as soon as one x has no kind.
 //
 // Language: https://github.com/google/cel-spec/blob/master/doc/langdef.md, with its extensions for strings, math,
 // optionals, network addresses, encoders (base64), bindings and two-variable macros. Beyond it: ip_in(address,

@@ -176,6 +176,8 @@ struct run {
 };
 
 struct value eval_node(struct run *run, const struct node *node);
+// Keeps in *worst what a row of terms comes to when none decides it: a bool, then absent, then the first error.
+void note_worse(struct value *worst, const struct value *v);
 struct value eval_loop(struct run *run, const struct node *node);
 struct value eval_map_literal(struct run *run, const struct node *node);
 struct value eval_list_literal(struct run *run, const struct node *node);
@@ -194,8 +196,12 @@ static inline const struct value *eval_operand(struct run *run, const struct nod
     return space;
 }
 
-static inline bool is_settled(const struct value *v) { return v->type != VALUE_ABSENT && v->type != VALUE_ERROR; }
-static inline bool is_number(const struct value *v) { return v->type >= VALUE_INT && v->type <= VALUE_DOUBLE; }
+static inline bool is_settled(const struct value *v) {
+    return v->type != VALUE_ABSENT && v->type != VALUE_ERROR;
+}
+static inline bool is_number(const struct value *v) {
+    return v->type >= VALUE_INT && v->type <= VALUE_DOUBLE;
+}
 
 struct value run_fail(struct run *run, const char *why); // sticks
 // False when the fuel does not suffice.

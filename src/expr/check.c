@@ -16,9 +16,13 @@ bool check_complain(struct compile *c, const struct node *at, const char *format
     return compile_fail(c, at->offset, "%s", text) != NULL;
 }
 
-const char *type_word(const struct node *node) { return value_type_name((enum value_type)node->type); }
+const char *type_word(const struct node *node) {
+    return value_type_name((enum value_type)node->type);
+}
 
-static bool is_numeric(uint8_t type) { return type == VALUE_INT || type == VALUE_UINT || type == VALUE_DOUBLE; }
+static bool is_numeric(uint8_t type) {
+    return type == VALUE_INT || type == VALUE_UINT || type == VALUE_DOUBLE;
+}
 static bool may_be(const struct node *node, enum value_type type) {
     return node->type == type || node->type == VALUE_ANY;
 }

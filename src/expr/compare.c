@@ -4,7 +4,9 @@
 
 #define COMPARE_DEPTH_MAX 512
 
-static int order_doubles(double a, double b) { return a < b ? -1 : a > b ? 1 : a == b ? 0 : ORDER_NONE; }
+static int order_doubles(double a, double b) {
+    return a < b ? -1 : a > b ? 1 : a == b ? 0 : ORDER_NONE;
+}
 
 static double as_double(const struct value *v) {
     return v->type == VALUE_INT ? (double)v->int64 : v->type == VALUE_UINT ? (double)v->uint64 : v->real;

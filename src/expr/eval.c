@@ -48,6 +48,15 @@ struct value make_optional(struct run *run, const struct value *inner) {
     return out;
 }
 
+void note_worse(struct value *worst, const struct value *v) {
+    if (v->type == VALUE_ABSENT) {
+        if (worst->type == VALUE_BOOL)
+            *worst = *v;
+    } else if (worst->type != VALUE_ERROR) {
+        *worst = v->type == VALUE_ERROR ? *v : no_overload();
+    }
+}
+
 // && and ||: `decisive` ends the row, whatever stands beside it; otherwise an error outweighs an absent value.
 static struct value eval_row(struct run *run, const struct node *node, bool decisive) {
     struct value worst = value_bool(!decisive), space;
@@ -56,11 +65,8 @@ static struct value eval_row(struct run *run, const struct node *node, bool deci
         if (v->type == VALUE_BOOL) {
             if (v->boolean == decisive)
                 return value_bool(decisive);
-        } else if (v->type == VALUE_ABSENT) {
-            if (worst.type == VALUE_BOOL)
-                worst = value_absent();
-        } else if (worst.type != VALUE_ERROR) {
-            worst = v->type == VALUE_ERROR ? *v : no_overload();
+        } else {
+            note_worse(&worst, v);
         }
         if (run->fatal)
             return run_failure(run);

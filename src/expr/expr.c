@@ -95,7 +95,9 @@ void expr_free(struct expr *expr) {
     free(expr);
 }
 
-enum value_type expr_type(const struct expr *expr) { return (enum value_type)expr->root->type; }
+enum value_type expr_type(const struct expr *expr) {
+    return (enum value_type)expr->root->type;
+}
 struct str expr_source(const struct expr *expr) {
     return expr->source;
 }
@@ -107,7 +109,9 @@ bool expr_is_constant(const struct expr *expr, struct value *out) {
     return true;
 }
 
-int expr_only_slot(const struct expr *expr) { return expr->root->op == NODE_SLOT ? expr->root->index : -1; }
+int expr_only_slot(const struct expr *expr) {
+    return expr->root->op == NODE_SLOT ? expr->root->index : -1;
+}
 
 size_t expr_slots(const struct expr *expr, int *slots, size_t max) {
     for (size_t i = 0; i < expr->n_slots && i < max; i++)

@@ -32,8 +32,12 @@ static const struct {
     ['a'] = {VALUE_ANY, ~(BIT(VALUE_ABSENT) | BIT(VALUE_ERROR)), "anything"},
 };
 
-enum value_type function_letter_type(char letter) { return letters[(unsigned char)letter & 127].type; }
-const char *function_letter_name(char letter) { return letters[(unsigned char)letter & 127].name; }
+enum value_type function_letter_type(char letter) {
+    return letters[(unsigned char)letter & 127].type;
+}
+const char *function_letter_name(char letter) {
+    return letters[(unsigned char)letter & 127].name;
+}
 
 char function_letter_at(const struct function *function, size_t arg) {
     size_t len = strlen(function->args);

@@ -22,7 +22,9 @@ static bool byte_at(struct str s, int64_t index, size_t *out) {
     return index == 0;
 }
 
-static struct str part(struct str s, size_t from, size_t to) { return (struct str){s.ptr + from, to - from}; }
+static struct str part(struct str s, size_t from, size_t to) {
+    return (struct str){s.ptr + from, to - from};
+}
 
 // Where `what` begins at or after byte `from`; s.len + 1: nowhere.
 static size_t find_text(struct str s, struct str what, size_t from) {

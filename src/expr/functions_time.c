@@ -114,7 +114,9 @@ static struct value duration_milliseconds(struct run *run, const struct node *no
 }
 
 #define TIMES(name, function)                                                                                          \
-    {name, "t", 'i', true, function}, { name, "ts", 'i', true, function }
+    {name, "t", 'i', true, function}, {                                                                                \
+        name, "ts", 'i', true, function                                                                                \
+    }
 
 static const struct function functions[] = {
     TIMES("getFullYear", full_year),

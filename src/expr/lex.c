@@ -2,11 +2,21 @@
 // is an error with its place. Strings keep their escapes here (literal.c undoes them).
 #include "ast.h"
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-static bool is_name_start(char c) { return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-static bool is_name(char c) { return is_name_start(c) || is_digit(c); }
-static char at_or_nul(struct str s, size_t i) { return i < s.len ? s.ptr[i] : '\0'; }
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+static bool is_hex(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+static bool is_name_start(char c) {
+    return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+static bool is_name(char c) {
+    return is_name_start(c) || is_digit(c);
+}
+static char at_or_nul(struct str s, size_t i) {
+    return i < s.len ? s.ptr[i] : '\0';
+}
 
 bool lex_is_reserved(struct str word) {
     static const char *const words[] = {"as",        "break",  "const",  "continue", "else", "for",

@@ -35,11 +35,8 @@ static struct value loop_row(struct run *run, const struct node *loop, struct wa
         if (v->type == VALUE_BOOL) {
             if (v->boolean == decisive)
                 return value_bool(decisive);
-        } else if (v->type == VALUE_ABSENT) {
-            if (worst.type == VALUE_BOOL)
-                worst = *v;
-        } else if (worst.type != VALUE_ERROR) {
-            worst = v->type == VALUE_ERROR ? *v : no_overload();
+        } else {
+            note_worse(&worst, v);
         }
     }
     return run->fatal ? run_failure(run) : worst;

@@ -20,7 +20,9 @@ static const struct {
     {"transformMapEntry", LOOP_TRANSFORM_ENTRY, 0, 4, true},
 };
 
-static bool is_plain_name(const struct node *node) { return node->op == NODE_NAME && !node->absolute; }
+static bool is_plain_name(const struct node *node) {
+    return node->op == NODE_NAME && !node->absolute;
+}
 
 static struct node *make_loop(struct parser *p, struct node *call, size_t form) {
     size_t args = call->n - 1;

@@ -2,7 +2,9 @@
 // stay names. Kids of unfinished nodes wait on a stack; no tree grows higher than EXPR_DEPTH_MAX.
 #include "parse.h"
 
-static void advance(struct parser *p) { p->token = lex_token(p->compile, &p->at); }
+static void advance(struct parser *p) {
+    p->token = lex_token(p->compile, &p->at);
+}
 
 static bool accept(struct parser *p, int kind) {
     if (p->token.kind != kind)
@@ -50,7 +52,9 @@ static void *unexpected(struct parser *p, const char *wanted) {
                         wanted);
 }
 
-static bool expect(struct parser *p, int kind) { return accept(p, kind) || unexpected(p, token_name(kind)) != NULL; }
+static bool expect(struct parser *p, int kind) {
+    return accept(p, kind) || unexpected(p, token_name(kind)) != NULL;
+}
 
 void parse_push(struct parser *p, struct node *node) {
     struct compile *c = p->compile;

@@ -6,7 +6,8 @@
 
 struct regex {
     RE2 re;
-    regex(const re2::StringPiece &pattern, const RE2::Options &options) : re(pattern, options) {}
+    regex(const re2::StringPiece &pattern, const RE2::Options &options) : re(pattern, options) {
+    }
 };
 
 struct regex *regex_compile(const char *pattern, size_t len, char *why, size_t why_size) {
@@ -29,4 +30,6 @@ bool regex_matches(const struct regex *regex, const char *text, size_t len) {
     return RE2::PartialMatch(re2::StringPiece(text, len), regex->re);
 }
 
-void regex_free(struct regex *regex) { delete regex; }
+void regex_free(struct regex *regex) {
+    delete regex;
+}

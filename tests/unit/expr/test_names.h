@@ -132,6 +132,8 @@ static void names_init(struct names *names, size_t steps) {
         names->slots[names->n++] = event_fields[i].value;
 }
 
-static void names_free(struct names *names) { arena_free(names->arena); }
+static void names_free(struct names *names) {
+    arena_free(names->arena);
+}
 
 #endif
