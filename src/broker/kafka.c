@@ -50,7 +50,8 @@ static void on_error(rd_kafka_t *client, int error, const char *reason, void *op
         char text[160] = "";
         rd_kafka_resp_err_t cause = rd_kafka_fatal_error(client, text, sizeof text);
         plan->fatal = true;
-        door_has_trouble(plan->door, DOOR_REFUSED, "the client library cannot go on (%s): %s", rd_kafka_err2name(cause), text);
+        door_has_trouble(plan->door, DOOR_REFUSED, "the client library cannot go on (%s): %s", rd_kafka_err2name(cause),
+                         text);
         break;
     }
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
@@ -70,7 +71,8 @@ static void on_error(rd_kafka_t *client, int error, const char *reason, void *op
         break;
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
         plan->down = true;
-        door_has_trouble(plan->door, DOOR_UNREACHABLE, "no broker answers: %s", plan->reason[0] ? plan->reason : reason);
+        door_has_trouble(plan->door, DOOR_UNREACHABLE, "no broker answers: %s",
+                         plan->reason[0] ? plan->reason : reason);
         break;
     default:
         door_has_trouble(plan->door, DOOR_REFUSED, "%s: %s", rd_kafka_err2name((rd_kafka_resp_err_t)error), reason);
@@ -80,13 +82,15 @@ static void on_error(rd_kafka_t *client, int error, const char *reason, void *op
 // Called on the library's threads. Connection failures come through on_error, throttled and in our words.
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text) {
     struct kafka_plan *plan = rd_kafka_opaque(client);
-    if (!plan || !atomic_load(&plan->made) || level > LOG_WARNING_LEVEL || strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0)
+    if (!plan || !atomic_load(&plan->made) || level > LOG_WARNING_LEVEL || strcmp(facility, "FAIL") == 0 ||
+        strcmp(facility, "ERROR") == 0)
         return;
     int64_t now_ms = clock_monotonic_ms(), last_ms = atomic_load(&plan->logged_ms);
     if (last_ms != 0 && now_ms - last_ms < LIBRARY_LOG_EVERY_MS)
         return;
     if (atomic_compare_exchange_strong(&plan->logged_ms, &last_ms, now_ms))
-        logline(LOGLINE_WARN, plan->door->room, text, "name", plan->door->name, "library", "librdkafka", "facility", facility, NULL);
+        logline(LOGLINE_WARN, plan->door->room, text, "name", plan->door->name, "library", "librdkafka", "facility",
+                facility, NULL);
 }
 
 static bool check_key(const char *key, struct status *status) {
@@ -95,7 +99,8 @@ static bool check_key(const char *key, struct status *status) {
             return status_fail(status, STATUS_INVALID, "kafka setting \"%s\" cannot be set: %s", key, reserved[i].why);
     size_t len = strlen(key);
     if (len > 3 && strcmp(key + len - 3, "_cb") == 0)
-        return status_fail(status, STATUS_INVALID, "kafka setting \"%s\" cannot be set: it is a function, not a value", key);
+        return status_fail(status, STATUS_INVALID, "kafka setting \"%s\" cannot be set: it is a function, not a value",
+                           key);
     return true;
 }
 
@@ -107,11 +112,12 @@ static bool set_users(rd_kafka_conf_t *conf, const struct setting *setting, stru
     case RD_KAFKA_CONF_OK:
         return true;
     case RD_KAFKA_CONF_UNKNOWN:
-        return status_fail(status, STATUS_INVALID, "kafka setting \"%s\" is not known to librdkafka %s, or not built into it",
-                           setting->key, rd_kafka_version_str());
-    default:
-        return status_fail(status, STATUS_INVALID, "kafka setting \"%s\": librdkafka %s does not accept its value", setting->key,
+        return status_fail(status, STATUS_INVALID,
+                           "kafka setting \"%s\" is not known to librdkafka %s, or not built into it", setting->key,
                            rd_kafka_version_str());
+    default:
+        return status_fail(status, STATUS_INVALID, "kafka setting \"%s\": librdkafka %s does not accept its value",
+                           setting->key, rd_kafka_version_str());
     }
 }
 
@@ -167,7 +173,8 @@ static bool quotes_a_value(const char *text, const struct kafka_settings *settin
     return false;
 }
 
-rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, const struct kafka_settings *settings, bool producer, struct status *status) {
+rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, const struct kafka_settings *settings, bool producer,
+                             struct status *status) {
     char text[300];
     rd_kafka_t *client = rd_kafka_new(producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (client) {
@@ -177,8 +184,8 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, const struct kafka_settings 
     }
     rd_kafka_conf_destroy(conf);
     bool quotes = quotes_a_value(text, settings);
-    status_fail(status, STATUS_INVALID, "kafka: librdkafka %s refuses the settings together: %s", rd_kafka_version_str(),
-                quotes ? "a value is not usable (not shown, it may be a secret)" : text);
+    status_fail(status, STATUS_INVALID, "kafka: librdkafka %s refuses the settings together: %s",
+                rd_kafka_version_str(), quotes ? "a value is not usable (not shown, it may be a secret)" : text);
     return NULL;
 }
 

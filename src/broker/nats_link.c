@@ -20,7 +20,6 @@
 #define RETRY_MAX_MS 5000
 #define PING_EVERY_MS 5000
 #define PINGS_OUT_MAX 2
-#define OFFLINE_BYTES_MAX (1 << 20) // what may be published while the connection is away: acks, which then still count
 #define CLOSE_WAIT_MS 3000
 #define SERVERS_MAX 32
 
@@ -35,7 +34,8 @@ struct nats_link {
     natsConnection *made;  // by the thread, not yet seen by the owner
     natsConnection *taken; // the owner's
     unsigned alive;        // connections whose closing the library has not yet told
-    uint64_t epoch;
+    uint32_t connects;
+    natsStatistics *statistics; // scratch
 };
 
 static struct timespec deadline_after(int64_t ms) {
@@ -67,7 +67,6 @@ static void on_reconnected(natsConnection *connection, void *closure) {
     struct nats_link *link = closure;
     door_reconnected(link->door);
     pthread_mutex_lock(&link->mutex);
-    link->epoch++;
     pthread_cond_broadcast(&link->cond);
     pthread_mutex_unlock(&link->mutex);
 }
@@ -145,8 +144,9 @@ static bool step(natsStatus result, const char *key, struct status *status) {
 
 static bool set_options(struct nats_link *link, const struct nats_settings *settings, struct status *status) {
     natsOptions *options = link->options;
-    if (!is_readable(settings->credentials, "credentials", status) || !is_readable(settings->tls_ca, "tls_ca", status) ||
-        !is_readable(settings->tls_cert, "tls_cert", status) || !is_readable(settings->tls_key, "tls_key", status))
+    if (!is_readable(settings->credentials, "credentials", status) ||
+        !is_readable(settings->tls_ca, "tls_ca", status) || !is_readable(settings->tls_cert, "tls_cert", status) ||
+        !is_readable(settings->tls_key, "tls_key", status))
         return false;
     if (!step(set_servers(options, settings->url), "url", status))
         return false;
@@ -154,7 +154,8 @@ static bool set_options(struct nats_link *link, const struct nats_settings *sett
         !step(natsOptions_SetUserCredentialsFromFiles(options, settings->credentials, NULL), "credentials", status))
         return false;
     if (settings->user &&
-        !step(natsOptions_SetUserInfo(options, settings->user, settings->password ? settings->password : ""), "user", status))
+        !step(natsOptions_SetUserInfo(options, settings->user, settings->password ? settings->password : ""), "user",
+              status))
         return false;
     if (settings->token && !step(natsOptions_SetToken(options, settings->token), "token", status))
         return false;
@@ -170,7 +171,7 @@ static bool set_options(struct nats_link *link, const struct nats_settings *sett
 }
 
 // Ours: these can only fail for want of memory.
-static void set_own_options(struct nats_link *link) {
+static void set_own_options(struct nats_link *link, int offline_bytes) {
     natsOptions *options = link->options;
     char name[128];
     snprintf(name, sizeof name, "penstock %s %s", link->door->room, link->door->name);
@@ -180,7 +181,7 @@ static void set_own_options(struct nats_link *link) {
     result = result == NATS_OK ? natsOptions_SetReconnectWait(options, RETRY_FIRST_MS) : result;
     result = result == NATS_OK ? natsOptions_SetPingInterval(options, PING_EVERY_MS) : result;
     result = result == NATS_OK ? natsOptions_SetMaxPingsOut(options, PINGS_OUT_MAX) : result;
-    result = result == NATS_OK ? natsOptions_SetReconnectBufSize(options, OFFLINE_BYTES_MAX) : result;
+    result = result == NATS_OK ? natsOptions_SetReconnectBufSize(options, offline_bytes) : result;
     result = result == NATS_OK ? natsOptions_SetDisconnectedCB(options, on_disconnected, link) : result;
     result = result == NATS_OK ? natsOptions_SetReconnectedCB(options, on_reconnected, link) : result;
     result = result == NATS_OK ? natsOptions_SetClosedCB(options, on_closed, link) : result;
@@ -192,11 +193,14 @@ static void set_own_options(struct nats_link *link) {
 
 static void report_failure(struct nats_link *link, natsStatus result) {
     if (result == NATS_CONNECTION_AUTH_FAILED || result == NATS_NOT_PERMITTED)
-        door_has_trouble(link->door, DOOR_DENIED, "%s refuses the credentials: %s", link->shown, natsStatus_GetText(result));
-    else if (result == NATS_SSL_ERROR || result == NATS_SECURE_CONNECTION_REQUIRED || result == NATS_SECURE_CONNECTION_WANTED)
+        door_has_trouble(link->door, DOOR_DENIED, "%s refuses the credentials: %s", link->shown,
+                         natsStatus_GetText(result));
+    else if (result == NATS_SSL_ERROR || result == NATS_SECURE_CONNECTION_REQUIRED ||
+             result == NATS_SECURE_CONNECTION_WANTED)
         door_has_trouble(link->door, DOOR_DENIED, "TLS with %s failed: %s", link->shown, natsStatus_GetText(result));
     else
-        door_has_trouble(link->door, DOOR_UNREACHABLE, "cannot connect to %s: %s", link->shown, natsStatus_GetText(result));
+        door_has_trouble(link->door, DOOR_UNREACHABLE, "cannot connect to %s: %s", link->shown,
+                         natsStatus_GetText(result));
 }
 
 static void *make_connections(void *argument) {
@@ -217,7 +221,7 @@ static void *make_connections(void *argument) {
         if (result == NATS_OK) {
             link->made = connection;
             link->alive++;
-            if (link->epoch++ > 0)
+            if (link->connects++ > 0)
                 door_reconnected(link->door);
             retry_ms = RETRY_FIRST_MS;
             pthread_cond_broadcast(&link->cond);
@@ -233,7 +237,8 @@ static void *make_connections(void *argument) {
     return NULL;
 }
 
-struct nats_link *nats_link_open(const struct nats_settings *settings, struct door_state *door, struct status *status) {
+struct nats_link *nats_link_open(const struct nats_settings *settings, int offline_bytes, struct door_state *door,
+                                 struct status *status) {
     if (!settings->url || !settings->url[0]) {
         status_fail(status, STATUS_INVALID, "nats: `url` is missing (nats://host:4222)");
         return NULL;
@@ -241,13 +246,14 @@ struct nats_link *nats_link_open(const struct nats_settings *settings, struct do
     struct nats_link *link = must_alloc(sizeof *link);
     link->door = door;
     hide_userinfo(settings->url, link->shown, sizeof link->shown);
-    must(natsOptions_Create(&link->options) == NATS_OK);
+    must(natsOptions_Create(&link->options) == NATS_OK && natsStatistics_Create(&link->statistics) == NATS_OK);
     if (!set_options(link, settings, status)) {
         natsOptions_Destroy(link->options);
+        natsStatistics_Destroy(link->statistics);
         free(link);
         return NULL;
     }
-    set_own_options(link);
+    set_own_options(link, offline_bytes);
     pthread_mutex_init(&link->mutex, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -278,8 +284,13 @@ natsConnection *nats_link_connection(struct nats_link *link) {
 }
 
 uint64_t nats_link_epoch(struct nats_link *link) {
+    // Asked of the connection itself: its callbacks come later than its first use after a reconnect.
     pthread_mutex_lock(&link->mutex);
-    uint64_t epoch = link->epoch;
+    natsConnection *connection = link->taken ? link->taken : link->made;
+    uint64_t reconnects = 0;
+    if (connection && natsConnection_GetStats(connection, link->statistics) == NATS_OK)
+        natsStatistics_GetCounts(link->statistics, NULL, NULL, NULL, NULL, &reconnects);
+    uint64_t epoch = ((uint64_t)link->connects << 32) + reconnects;
     pthread_mutex_unlock(&link->mutex);
     return epoch;
 }
@@ -329,6 +340,7 @@ bool nats_link_close(struct nats_link *link) {
         return false;
     }
     natsOptions_Destroy(link->options);
+    natsStatistics_Destroy(link->statistics);
     pthread_mutex_destroy(&link->mutex);
     pthread_cond_destroy(&link->cond);
     free(link);

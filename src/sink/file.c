@@ -94,7 +94,8 @@ static void *file_open(const struct sink_config *config, struct sink_meter *mete
     if (open_path(file, &why))
         return file;
     if (why.code != STATUS_NOT_FOUND && why.code != STATUS_INVALID && why.code != STATUS_DENIED) {
-        door_has_trouble(&meter->door, DOOR_MISSING, "%s", why.text); // a full disk, a device that is away: it may mend itself
+        door_has_trouble(&meter->door, DOOR_MISSING, "%s",
+                         why.text); // a full disk, a device that is away: it may mend itself
         return file;
     }
     if (status)
@@ -117,7 +118,8 @@ static enum sink_sent file_send(void *state, const struct sink_record *record, s
         buf_clear(&file->lines);
         file->in_flight = 0;
         atomic_fetch_add(&file->meter->refused, 1);
-        status_fail(status, STATUS_INVALID, "a record of %zu bytes is more than a file sink writes at once", record->payload.len);
+        status_fail(status, STATUS_INVALID, "a record of %zu bytes is more than a file sink writes at once",
+                    record->payload.len);
         return SINK_FAILED;
     }
     buf_str(&file->lines, record->payload);
@@ -157,11 +159,12 @@ static bool write_all(struct file_sink *file) {
     return true;
 }
 
-// Cuts back what a failed write left, and never trusts the descriptor again: after a failed fsync the kernel may forget what it
-// could not write. Should the cut fail too, the half line is ended when the file is opened again.
+// Cuts back what a failed write left, and never trusts the descriptor again: after a failed fsync the kernel may forget
+// what it could not write. Should the cut fail too, the half line is ended when the file is opened again.
 static void cut_back(struct file_sink *file, off_t size) {
     if (size >= 0 && ftruncate(file->fd, size) != 0)
-        logline(LOGLINE_WARN, "sink", "cannot cut a half line back; it will stand alone", "name", file->meter->door.name, NULL);
+        logline(LOGLINE_WARN, "sink", "cannot cut a half line back; it will stand alone", "name",
+                file->meter->door.name, NULL);
     close(file->fd);
     file->fd = -1;
 }

@@ -27,7 +27,8 @@ struct kafka_sink {
     rd_kafka_t *client;
     rd_kafka_topic_t *topic;
     struct window window;
-    bool failed; // a delivery failed since the last poll
+    bool failed;    // a delivery failed since the last poll
+    bool delivered; // one succeeded
     struct status why;
     int64_t look_ms;
 };
@@ -41,6 +42,7 @@ static void on_delivered(rd_kafka_t *client, const rd_kafka_message_t *message, 
     if (ticket < kafka->window.first || ticket >= kafka->window.next)
         return; // of a flight that was let go
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        kafka->delivered = true;
         if (window_ack(&kafka->window, ticket))
             atomic_fetch_add(&kafka->meter->acked, 1);
         return;
@@ -186,12 +188,13 @@ static enum sink_sent kafka_send(void *state, const struct sink_record *record, 
     atomic_fetch_add(&kafka->meter->refused, 1);
     door_has_trouble(&kafka->meter->door, DOOR_REFUSED, "record %llu (%zu bytes) cannot be sent to topic %s: %s",
                      (unsigned long long)record->seq, record->payload.len, kafka->topic_name, rd_kafka_err2str(error));
-    status_fail(status, STATUS_INVALID, "record %llu (%zu bytes) cannot be sent to topic %s: %s", (unsigned long long)record->seq,
-                record->payload.len, kafka->topic_name, rd_kafka_err2str(error));
+    status_fail(status, STATUS_INVALID, "record %llu (%zu bytes) cannot be sent to topic %s: %s",
+                (unsigned long long)record->seq, record->payload.len, kafka->topic_name, rd_kafka_err2str(error));
     return SINK_FAILED;
 }
 
-// While the door is not ready: does a broker answer, and is the topic there? Asking also warms the library's knowledge of it.
+// While the door is not ready: does a broker answer, and is the topic there? Asking also warms the library's knowledge
+// of it.
 static void look_at_topic(struct kafka_sink *kafka) {
     int64_t now_ms = clock_monotonic_ms();
     if (door_ready(&kafka->meter->door) || now_ms < kafka->look_ms)
@@ -201,7 +204,8 @@ static void look_at_topic(struct kafka_sink *kafka) {
     if (rd_kafka_metadata(kafka->client, 0, kafka->topic, &metadata, LOOK_WAIT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     kafka->plan->down = false;
-    rd_kafka_resp_err_t error = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    rd_kafka_resp_err_t error =
+        metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     if (!error)
         door_is_ready(&kafka->meter->door, "producing to topic %s", kafka->topic_name);
     else if (error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
@@ -215,13 +219,17 @@ static void look_at_topic(struct kafka_sink *kafka) {
 static bool kafka_poll(void *state, int timeout_ms, uint64_t *acked_seq, struct status *status) {
     struct kafka_sink *kafka = state;
     rd_kafka_poll(kafka->client, timeout_ms);
+    if (kafka->delivered && !door_ready(&kafka->meter->door))
+        door_is_ready(&kafka->meter->door, "producing to topic %s", kafka->topic_name);
+    kafka->delivered = false;
     look_at_topic(kafka);
     bool ok = !kafka->failed && !kafka->plan->fatal;
     if (!ok) {
         if (kafka->failed)
             door_has_trouble(&kafka->meter->door, DOOR_REFUSED, "%s", kafka->why.text);
         else
-            status_fail(&kafka->why, STATUS_UNAVAILABLE, "the producer of topic %s had to be made anew", kafka->topic_name);
+            status_fail(&kafka->why, STATUS_UNAVAILABLE, "the producer of topic %s had to be made anew",
+                        kafka->topic_name);
         if (status)
             *status = kafka->why;
         if (kafka->plan->fatal)

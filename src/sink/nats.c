@@ -20,7 +20,8 @@
 
 #define IN_FLIGHT_DEFAULT 1024
 #define ACK_WAIT_MS 5000
-#define LOOK_EVERY_MS 1000 // while no stream takes the subject
+#define OFFLINE_BYTES_MAX 1 // nothing old may go out before what is sent again
+#define LOOK_EVERY_MS 1000  // while no stream takes the subject
 #define LOOK_WAIT_MS 1000
 #define INBOX_BYTES_MAX 64
 #define SUBJECT_BYTES_MAX 255
@@ -77,7 +78,8 @@ static void look_for_stream(struct nats_sink *nats) {
     natsMsg *reply = NULL;
     natsStatus result =
         natsConnection_RequestString(&reply, nats->connection, "$JS.API.STREAM.NAMES", body, LOOK_WAIT_MS);
-    bool none = result == NATS_OK && memmem(natsMsg_GetData(reply), (size_t)natsMsg_GetDataLength(reply), "\"total\":0", 9);
+    bool none =
+        result == NATS_OK && memmem(natsMsg_GetData(reply), (size_t)natsMsg_GetDataLength(reply), "\"total\":0", 9);
     natsMsg_Destroy(reply);
     if (result == NATS_NO_RESPONDERS) {
         door_has_trouble(door, DOOR_MISSING, "JetStream is not enabled on this server or account; waiting for it");
@@ -122,8 +124,7 @@ static natsStatus publish(struct nats_sink *nats, const struct sink_record *reco
     char content_type[128];
     snprintf(content_type, sizeof content_type, "%.*s", STR_ARG(record->content_type));
     natsMsg *message = NULL;
-    natsStatus result =
-        natsMsg_Create(&message, nats->subject, reply, record->payload.ptr, (int)record->payload.len);
+    natsStatus result = natsMsg_Create(&message, nats->subject, reply, record->payload.ptr, (int)record->payload.len);
     if (result == NATS_OK)
         result = natsMsgHeader_Set(message, "Nats-Msg-Id", id);
     if (result == NATS_OK && content_type[0])
@@ -138,7 +139,9 @@ static enum sink_sent nats_send(void *state, const struct sink_record *record, s
     struct nats_sink *nats = state;
     if (window_goes_back(&nats->window, record->seq))
         window_let_go(&nats->window);
-    if (window_is_full(&nats->window) || !nats->connection || !nats->stream_known || !nats_link_is_up(nats->link))
+    // On a new connection nothing goes out before poll has let go of what was in flight on the old one.
+    if (window_is_full(&nats->window) || !nats->connection || !nats->stream_known || !nats_link_is_up(nats->link) ||
+        nats_link_epoch(nats->link) != nats->epoch)
         return SINK_BUSY;
     uint64_t ticket = window_push(&nats->window, record->seq);
     natsStatus result = publish(nats, record, ticket);
@@ -152,12 +155,19 @@ static enum sink_sent nats_send(void *state, const struct sink_record *record, s
     door_has_trouble(&nats->meter->door, DOOR_REFUSED, "record %llu (%zu bytes) cannot be published to %s: %s",
                      (unsigned long long)record->seq, record->payload.len, nats->subject, natsStatus_GetText(result));
     status_fail(status, result == NATS_MAX_PAYLOAD ? STATUS_INVALID : STATUS_UNAVAILABLE,
-                "record %llu (%zu bytes) cannot be published to %s: %s", (unsigned long long)record->seq, record->payload.len,
-                nats->subject, natsStatus_GetText(result));
+                "record %llu (%zu bytes) cannot be published to %s: %s", (unsigned long long)record->seq,
+                record->payload.len, nats->subject, natsStatus_GetText(result));
     return SINK_FAILED;
 }
 
 // ---- answers ---------------------------------------------------------------------------
+
+static bool no_stream(struct nats_sink *nats, struct status *why) {
+    atomic_fetch_add(&nats->meter->refused, 1);
+    nats->stream_known = false;
+    door_has_trouble(&nats->meter->door, DOOR_MISSING, "no stream takes subject %s; waiting for one", nats->subject);
+    return status_fail(why, STATUS_NOT_FOUND, "no stream takes subject %s", nats->subject);
+}
 
 // False: the stream said no.
 static bool take_reply(struct nats_sink *nats, natsMsg *message, struct status *why) {
@@ -166,40 +176,44 @@ static bool take_reply(struct nats_sink *nats, natsMsg *message, struct status *
     if (ticket < nats->window.first || ticket >= nats->window.next)
         return true; // of a flight that was let go
     char text[160];
-    if (nats_reply_is_ack((struct str){natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message)}, text, sizeof text)) {
+    struct str body = {natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message)};
+    if (nats_reply_is_ack(body, text, sizeof text)) {
         if (window_ack(&nats->window, ticket))
             atomic_fetch_add(&nats->meter->acked, 1);
         return true;
     }
     atomic_fetch_add(&nats->meter->refused, 1);
-    if (natsMsg_IsNoResponders(message)) {
-        nats->stream_known = false;
-        door_has_trouble(&nats->meter->door, DOOR_MISSING, "no stream takes subject %s; waiting for one", nats->subject);
-        return status_fail(why, STATUS_NOT_FOUND, "no stream takes subject %s", nats->subject);
-    }
-    door_has_trouble(&nats->meter->door, DOOR_REFUSED, "subject %s: the stream refused a record: %s", nats->subject, text);
+    door_has_trouble(&nats->meter->door, DOOR_REFUSED, "subject %s: the stream refused a record: %s", nats->subject,
+                     text);
     return status_fail(why, STATUS_UNAVAILABLE, "subject %s: the stream refused a record: %s", nats->subject, text);
+}
+
+// One answer, if there is one within the wait. False: it said no.
+static bool next_reply(struct nats_sink *nats, int wait_ms, struct status *why) {
+    natsMsg *message = NULL;
+    natsStatus result = natsSubscription_NextMsg(&message, nats->replies, wait_ms > 0 ? wait_ms : 1);
+    if (result == NATS_NO_RESPONDERS) // the library tells it so, and not whose it was: only one in flight can be meant
+        return window_in_flight(&nats->window) == 0 || no_stream(nats, why);
+    if (result != NATS_OK)
+        return true;
+    bool ok = take_reply(nats, message, why);
+    natsMsg_Destroy(message);
+    return ok;
 }
 
 // False: let go of all in flight, `why` says why.
 static bool take_replies(struct nats_sink *nats, int timeout_ms, struct status *why) {
-    natsMsg *message = NULL;
-    int wait_ms = window_in_flight(&nats->window) > 0 ? timeout_ms : 0, at_hand = 0;
-    bool ok = true;
-    if (natsSubscription_NextMsg(&message, nats->replies, wait_ms > 0 ? wait_ms : 1) == NATS_OK) {
-        ok = take_reply(nats, message, why);
-        natsMsg_Destroy(message);
-    }
+    int at_hand = 0;
+    bool ok = next_reply(nats, window_in_flight(&nats->window) > 0 ? timeout_ms : 0, why);
     if (natsSubscription_GetPending(nats->replies, &at_hand, NULL) != NATS_OK)
         at_hand = 0;
-    for (; ok && at_hand > 0 && natsSubscription_NextMsg(&message, nats->replies, 1) == NATS_OK; at_hand--) {
-        ok = take_reply(nats, message, why);
-        natsMsg_Destroy(message);
-    }
+    for (; ok && at_hand > 0; at_hand--)
+        ok = next_reply(nats, 1, why);
     if (ok && window_in_flight(&nats->window) > 0 &&
         clock_monotonic_ms() - nats->sent_ms[nats->window.first % nats->window.cap] > ACK_WAIT_MS) {
         atomic_fetch_add(&nats->meter->refused, 1);
-        door_has_trouble(&nats->meter->door, DOOR_REFUSED, "subject %s: no answer within %d ms", nats->subject, ACK_WAIT_MS);
+        door_has_trouble(&nats->meter->door, DOOR_REFUSED, "subject %s: no answer within %d ms", nats->subject,
+                         ACK_WAIT_MS);
         ok = status_fail(why, STATUS_UNAVAILABLE, "subject %s: no answer within %d ms", nats->subject, ACK_WAIT_MS);
     }
     return ok;
@@ -233,7 +247,8 @@ static bool is_subject(const char *subject) {
 
 static void *nats_open(const struct sink_config *config, struct sink_meter *meter, struct status *status) {
     if (!is_subject(config->subject)) {
-        status_fail(status, STATUS_INVALID, "sink \"%s\": `subject` must be a subject without spaces and wildcards", config->name);
+        status_fail(status, STATUS_INVALID, "sink \"%s\": `subject` must be a subject without spaces and wildcards",
+                    config->name);
         return NULL;
     }
     struct nats_sink *nats = must_alloc(sizeof *nats);
@@ -241,7 +256,7 @@ static void *nats_open(const struct sink_config *config, struct sink_meter *mete
     nats->subject = must_strdup(config->subject);
     window_init(&nats->window, config->max_in_flight ? config->max_in_flight : IN_FLIGHT_DEFAULT);
     nats->sent_ms = must_alloc(nats->window.cap * sizeof *nats->sent_ms);
-    nats->link = nats_link_open(&config->nats, &meter->door, status);
+    nats->link = nats_link_open(&config->nats, OFFLINE_BYTES_MAX, &meter->door, status);
     if (nats->link)
         return nats;
     window_free(&nats->window);

@@ -23,14 +23,16 @@ struct window {
 void window_init(struct window *window, size_t cap);
 void window_free(struct window *window);
 bool window_is_full(const struct window *window);
-static inline size_t window_in_flight(const struct window *window) { return (size_t)(window->next - window->first); }
+static inline size_t window_in_flight(const struct window *window) {
+    return (size_t)(window->next - window->first);
+}
 // A record at or before this one is offered again from before: then what is in flight must be let go first.
 static inline bool window_goes_back(const struct window *window, uint64_t seq) {
     return window_in_flight(window) > 0 && seq <= window->flight_seq;
 }
-uint64_t window_push(struct window *window, uint64_t seq); // the ticket; there must be room
-void window_unpush(struct window *window);                 // the last one was not sent after all
-bool window_ack(struct window *window, uint64_t ticket);   // false: a void ticket
+uint64_t window_push(struct window *window, uint64_t seq);        // the ticket; there must be room
+void window_unpush(struct window *window);                        // the last one was not sent after all
+bool window_ack(struct window *window, uint64_t ticket);          // false: a void ticket
 bool window_was_sent_before(struct window *window, uint64_t seq); // and notes that it is sent now
 void window_let_go(struct window *window);
 

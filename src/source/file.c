@@ -30,8 +30,8 @@ struct file_source {
     int fd; // -1: a followed file that is not there (yet)
     dev_t device;
     ino_t inode;
-    int32_t rotation;    // the messages' partition
-    int64_t replaced_ms; // since when another file bears our name; 0: it does not
+    int32_t rotation;     // the messages' partition
+    int64_t replaced_ms;  // since when another file bears our name; 0: it does not
     int64_t chunk_offset; // file offset of chunk[0]
     char *chunk;
     size_t chunk_len, chunk_at;
@@ -130,8 +130,9 @@ static void begin_again(struct file_source *file, bool replaced) {
     }
     file->rotation++;
     file->replaced_ms = 0;
-    logline(LOGLINE_INFO, "source", replaced ? "the file was rotated: reading the new one" : "the file was truncated: reading it again",
-            "name", file->meter->door.name, NULL);
+    logline(LOGLINE_INFO, "source",
+            replaced ? "the file was rotated: reading the new one" : "the file was truncated: reading it again", "name",
+            file->meter->door.name, NULL);
 }
 
 static void *file_open(const struct source_config *config, const struct source_position *positions, size_t n_positions,
@@ -177,7 +178,8 @@ static bool is_blank(struct str line) {
     return str_trim(line).len == 0;
 }
 
-static bool add_line(struct file_source *file, struct batch *batch, struct str bytes, uint64_t full_bytes, int64_t offset) {
+static bool add_line(struct file_source *file, struct batch *batch, struct str bytes, uint64_t full_bytes,
+                     int64_t offset) {
     if (full_bytes == bytes.len && is_blank(bytes)) {
         file->line_number++;
         return true;

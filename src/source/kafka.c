@@ -17,12 +17,12 @@
 #include "source_ops.h"
 
 #define COMMIT_EVERY_MS 100
-#define SETTLE_MS 5000         // at a revocation: for what was read to become durable
-#define COMMIT_SYNC_MS 3000    // for a commit that is waited for
-#define COMMITTED_MS 5000      // at an assignment: for the broker to say where the group stands
+#define SETTLE_MS 5000      // at a revocation: for what was read to become durable
+#define COMMIT_SYNC_MS 3000 // for a commit that is waited for
+#define COMMITTED_MS 5000   // at an assignment: for the broker to say where the group stands
 #define CLOSE_MS 5000
-#define PAUSE_AFTER_MS 1000    // pausing throws the prefetched away, so a short stall just does not poll
-#define HELD_MAX 64            // messages that still come while a pause takes effect
+#define PAUSE_AFTER_MS 1000 // pausing throws the prefetched away, so a short stall just does not poll
+#define HELD_MAX 64         // messages that still come while a pause takes effect
 #define LAG_EVERY_MS 1000
 #define PREFETCH_BYTES_MIN (32 << 20)
 #define PREFETCH_BYTES_MAX (128 << 20)
@@ -90,7 +90,8 @@ static struct partition *partition_at(struct topic *topic, int32_t id) {
 
 static void place_positions(struct kafka_source *kafka, const struct source_position *positions, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        int32_t topic = positions[i].topic[0] ? topic_index(kafka, positions[i].topic) : source_topic_of(positions[i].partition);
+        int32_t topic =
+            positions[i].topic[0] ? topic_index(kafka, positions[i].topic) : source_topic_of(positions[i].partition);
         if (topic < 0 || (size_t)topic >= kafka->n_topics || positions[i].partition < 0)
             continue;
         struct partition *partition = partition_at(&kafka->topics[topic], source_partition_of(positions[i].partition));
@@ -160,7 +161,8 @@ static void take_commit_answer(struct kafka_source *kafka, rd_kafka_event_t *eve
         if (!error)
             atomic_fetch_add(&kafka->meter->commits, 1);
         else if (error != RD_KAFKA_RESP_ERR__NO_OFFSET)
-            door_has_trouble(&kafka->meter->door, DOOR_REFUSED, "commit failed, trying again: %s", rd_kafka_err2str(error));
+            door_has_trouble(&kafka->meter->door, DOOR_REFUSED, "commit failed, trying again: %s",
+                             rd_kafka_err2str(error));
     }
     rd_kafka_event_destroy(event);
 }
@@ -218,8 +220,8 @@ static void await_settled(struct kafka_source *kafka) {
     pthread_mutex_unlock(&kafka->mutex);
 }
 
-// Where each partition begins: the larger of what the log and what the broker knows. If the broker does not answer in time,
-// the log's position; without one the library asks by itself.
+// Where each partition begins: the larger of what the log and what the broker knows. If the broker does not answer in
+// time, the log's position; without one the library asks by itself.
 static void choose_starts(struct kafka_source *kafka, rd_kafka_topic_partition_list_t *list) {
     rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
     rd_kafka_resp_err_t error = rd_kafka_committed(kafka->client, committed, COMMITTED_MS);
@@ -276,7 +278,8 @@ static void on_revoke(struct kafka_source *kafka) {
                     lost ? "the assignment was lost" : "partitions revoked", kafka->group);
 }
 
-static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list, void *opaque) {
+static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list,
+                         void *opaque) {
     struct kafka_source *kafka = ((struct kafka_plan *)opaque)->owner;
     (void)client;
     atomic_fetch_add(&kafka->meter->rebalances, 1);
@@ -295,22 +298,28 @@ static bool check_config(const struct source_config *config, struct status *stat
         return status_fail(status, STATUS_INVALID, "source \"%s\": `group` is missing", config->name);
     for (size_t i = 0; i < config->n_topics; i++) {
         if (!config->topics[i][0] || config->topics[i][0] == '^' || strlen(config->topics[i]) > 249)
-            return status_fail(status, STATUS_INVALID, "source \"%s\": \"%s\" is not a topic's name (patterns are not taken)",
-                               config->name, config->topics[i]);
+            return status_fail(status, STATUS_INVALID,
+                               "source \"%s\": \"%s\" is not a topic's name (patterns are not taken)", config->name,
+                               config->topics[i]);
         for (size_t j = 0; j < i; j++)
             if (strcmp(config->topics[i], config->topics[j]) == 0)
-                return status_fail(status, STATUS_INVALID, "source \"%s\": topic %s is named twice", config->name, config->topics[i]);
+                return status_fail(status, STATUS_INVALID, "source \"%s\": topic %s is named twice", config->name,
+                                   config->topics[i]);
     }
     static const char *const resets[] = {"earliest", "latest", "error"};
     for (size_t i = 0; config->offset_reset && i < COUNT_OF(resets); i++)
         if (strcmp(config->offset_reset, resets[i]) == 0)
             return true;
-    return status_fail(status, STATUS_INVALID, "source \"%s\": offset_reset must be earliest, latest or error", config->name);
+    return status_fail(status, STATUS_INVALID, "source \"%s\": offset_reset must be earliest, latest or error",
+                       config->name);
 }
 
-static rd_kafka_conf_t *make_conf(struct kafka_source *kafka, const struct source_config *config, struct status *status) {
+static rd_kafka_conf_t *make_conf(struct kafka_source *kafka, const struct source_config *config,
+                                  struct status *status) {
     uint64_t prefetch = (uint64_t)config->max_message_bytes * PREFETCH_MESSAGES_MAX;
-    prefetch = prefetch < PREFETCH_BYTES_MIN ? PREFETCH_BYTES_MIN : prefetch > PREFETCH_BYTES_MAX ? PREFETCH_BYTES_MAX : prefetch;
+    prefetch = prefetch < PREFETCH_BYTES_MIN   ? PREFETCH_BYTES_MIN
+               : prefetch > PREFETCH_BYTES_MAX ? PREFETCH_BYTES_MAX
+                                               : prefetch;
     char prefetch_kbytes[24];
     snprintf(prefetch_kbytes, sizeof prefetch_kbytes, "%llu", (unsigned long long)prefetch / 1024);
     const struct kafka_default defaults[] = {
@@ -434,7 +443,8 @@ static bool take_error(struct kafka_source *kafka, const rd_kafka_message_t *mes
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
         snprintf(long_text, sizeof long_text,
                  "topic %s partition %d cannot be read where it should go on (%s). Set the offsets of group %s by hand "
-                 "(kafka-consumer-groups --reset-offsets), or offset_reset to earliest or latest, knowing what is skipped or read again",
+                 "(kafka-consumer-groups --reset-offsets), or offset_reset to earliest or latest, knowing what is "
+                 "skipped or read again",
                  topic, (int)message->partition, text, kafka->group);
         return fail_for_good(kafka, long_text);
     default:
@@ -456,8 +466,8 @@ static struct topic *topic_of(struct kafka_source *kafka, const rd_kafka_message
     return &kafka->topics[*index];
 }
 
-// A message from before the place where its partition goes on: the library has rewound (then it is only passed over), or the
-// topic is not the one we knew.
+// A message from before the place where its partition goes on: the library has rewound (then it is only passed over),
+// or the topic is not the one we knew.
 static void judge_rewind(struct kafka_source *kafka, const rd_kafka_message_t *message, int64_t expected) {
     int64_t low = -1, high = -1;
     const char *topic = rd_kafka_topic_name(message->rkt);
@@ -466,7 +476,8 @@ static void judge_rewind(struct kafka_source *kafka, const rd_kafka_message_t *m
         return;
     char text[400];
     snprintf(text, sizeof text,
-             "topic %s partition %d ends at offset %lld, but reading must go on at %lld: it was truncated or made anew. If what it "
+             "topic %s partition %d ends at offset %lld, but reading must go on at %lld: it was truncated or made "
+             "anew. If what it "
              "holds now is to be read, give the source another name or remove its position, and reset group %s",
              topic, (int)message->partition, (long long)high, (long long)expected, kafka->group);
     fail_for_good(kafka, text);
@@ -501,7 +512,8 @@ static enum taken take_message(struct kafka_source *kafka, struct batch *batch, 
 // Waits at most wait_ms for one message. False: the batch is to be given out now.
 static bool read_one(struct kafka_source *kafka, struct batch *batch, int wait_ms, bool *idle) {
     rd_kafka_message_t *message = kafka->held_n > 0 ? unhold(kafka) : rd_kafka_consumer_poll(kafka->client, wait_ms);
-    if (kafka->revoked) { // inside that poll: what was gathered belongs to nobody now, and comes again to whom it is assigned
+    if (kafka->revoked) { // inside that poll: what was gathered belongs to nobody now, and comes again to whom it is
+                          // assigned
         kafka->revoked = false;
         batch_clear(batch);
     }

@@ -23,6 +23,7 @@
 #define SETUP_EVERY_MS 1000 // between attempts to find stream and consumer
 #define API_WAIT_MS 2000
 #define FLUSH_MS 2000
+#define OFFLINE_BYTES_MAX (1 << 20)           // acks, which count on the next connection as well
 #define PENDING_BYTES_MAX (4 * REQUEST_BYTES) // old requests' messages beside the new one's
 #define PENDING_MESSAGES_MAX (8 * REQUEST_MESSAGES)
 #define MAX_ACK_PENDING_DEFAULT 20000
@@ -41,14 +42,14 @@ struct nats_source {
     natsConnection *connection; // set under the mutex
     natsSubscription *subscription;
     natsInbox *inbox;
-    uint64_t epoch;       // of the link, as last seen
-    bool consumer_known;  // checked or made on this connection
-    int64_t setup_ms;     // the next attempt
+    uint64_t epoch;      // of the link, as last seen
+    bool consumer_known; // checked or made on this connection
+    int64_t setup_ms;    // the next attempt
     uint64_t request_no;
-    int64_t outstanding;  // messages the running request may still bring; 0: none runs
-    int64_t heard_ms;     // the last sign of life of it
-    bool one_at_a_time;   // the next message is larger than REQUEST_BYTES
-    natsMsg *held;        // did not fit into the last batch
+    int64_t outstanding;   // messages the running request may still bring; 0: none runs
+    int64_t heard_ms;      // the last sign of life of it
+    bool one_at_a_time;    // the next message is larger than REQUEST_BYTES
+    natsMsg *held;         // did not fit into the last batch
     struct status failure; // sticks: only a person can mend it
 };
 
@@ -57,8 +58,8 @@ struct nats_source {
 static bool fail_for_good(struct nats_source *nats, const char *what, const char *remedy) {
     struct door_state *door = &nats->meter->door;
     door_has_trouble(door, DOOR_MISSING, "consumer %s of stream %s: %s", nats->durable, nats->stream, what);
-    return status_fail(&nats->failure, STATUS_INVALID, "source \"%s\": consumer %s of stream %s: %s; %s", door->name, nats->durable,
-                       nats->stream, what, remedy);
+    return status_fail(&nats->failure, STATUS_INVALID, "source \"%s\": consumer %s of stream %s: %s; %s", door->name,
+                       nats->durable, nats->stream, what, remedy);
 }
 
 // Somebody made the consumer before us: can we work with it, and is it what the configuration says?
@@ -68,16 +69,18 @@ static bool check_consumer(struct nats_source *nats, const jsConsumerConfig *fou
         return fail_for_good(nats, "it is a push consumer, and a pull consumer is needed", remedy);
     if (found->AckPolicy != js_AckExplicit)
         return fail_for_good(nats, "its ack policy is not explicit, so messages could be lost", remedy);
-    const char *filter = found->FilterSubject ? found->FilterSubject : "", *subject = nats->subject ? nats->subject : "";
-    const char *differs = strcmp(filter, subject) != 0                         ? "filter_subject"
-                          : found->MaxDeliver > 0                              ? "max_deliver"
-                          : found->AckWait != nats->ack_wait_ms * NANOS_A_MS   ? "ack_wait"
-                          : found->MaxAckPending != nats->max_ack_pending      ? "max_ack_pending"
-                          : found->DeliverPolicy != js_DeliverAll              ? "deliver_policy"
-                                                                               : NULL;
+    const char *filter = found->FilterSubject ? found->FilterSubject : "",
+               *subject = nats->subject ? nats->subject : "";
+    const char *differs = strcmp(filter, subject) != 0                       ? "filter_subject"
+                          : found->MaxDeliver > 0                            ? "max_deliver"
+                          : found->AckWait != nats->ack_wait_ms * NANOS_A_MS ? "ack_wait"
+                          : found->MaxAckPending != nats->max_ack_pending    ? "max_ack_pending"
+                          : found->DeliverPolicy != js_DeliverAll            ? "deliver_policy"
+                                                                             : NULL;
     if (differs)
-        door_has_trouble(&nats->meter->door, DOOR_DIFFERENT, "consumer %s of stream %s exists with another %s; used as it is",
-                         nats->durable, nats->stream, differs);
+        door_has_trouble(&nats->meter->door, DOOR_DIFFERENT,
+                         "consumer %s of stream %s exists with another %s; used as it is", nats->durable, nats->stream,
+                         differs);
     return true;
 }
 
@@ -102,8 +105,8 @@ static natsStatus find_or_make_consumer(struct nats_source *nats, jsCtx *js, jsE
     wanted.FilterSubject = nats->subject;
     result = js_AddConsumer(NULL, js, nats->stream, &wanted, NULL, error);
     if (result == NATS_OK)
-        logline(LOGLINE_INFO, "source", "made the durable consumer", "name", nats->meter->door.name, "stream", nats->stream,
-                "consumer", nats->durable, NULL);
+        logline(LOGLINE_INFO, "source", "made the durable consumer", "name", nats->meter->door.name, "stream",
+                nats->stream, "consumer", nats->durable, NULL);
     return result;
 }
 
@@ -198,12 +201,15 @@ static bool set_up(struct nats_source *nats) {
 
 static void send_request(struct nats_source *nats) {
     char subject[600], reply[NATS_INBOX_BYTES_MAX + 24], body[160];
-    int64_t batch = nats->one_at_a_time ? 1 : nats->max_ack_pending < REQUEST_MESSAGES ? nats->max_ack_pending : REQUEST_MESSAGES;
+    int64_t batch = nats->one_at_a_time                        ? 1
+                    : nats->max_ack_pending < REQUEST_MESSAGES ? nats->max_ack_pending
+                                                               : REQUEST_MESSAGES;
     snprintf(subject, sizeof subject, "$JS.API.CONSUMER.MSG.NEXT.%s.%s", nats->stream, nats->durable);
     snprintf(reply, sizeof reply, "%s.%llu", nats->inbox, (unsigned long long)++nats->request_no);
     int len = snprintf(body, sizeof body, "{\"batch\":%lld,\"expires\":%lld,\"idle_heartbeat\":%lld", (long long)batch,
                        (long long)REQUEST_EXPIRES_MS * NANOS_A_MS, (long long)HEARTBEAT_MS * NANOS_A_MS);
-    len += snprintf(body + len, sizeof body - (size_t)len, nats->one_at_a_time ? "}" : ",\"max_bytes\":%d}", REQUEST_BYTES);
+    len += snprintf(body + len, sizeof body - (size_t)len, nats->one_at_a_time ? "}" : ",\"max_bytes\":%d}",
+                    REQUEST_BYTES);
     if (natsConnection_PublishRequest(nats->connection, subject, reply, body, len) != NATS_OK)
         return;
     natsConnection_FlushTimeout(nats->connection, STOP_CHECK_MS); // else the library sits on it for a millisecond
@@ -214,7 +220,8 @@ static void send_request(struct nats_source *nats) {
 static void keep_a_request(struct nats_source *nats) {
     uint64_t epoch = nats_link_epoch(nats->link);
     bool silent = nats->outstanding > 0 && clock_monotonic_ms() - nats->heard_ms > 2 * HEARTBEAT_MS;
-    if (silent || epoch != nats->epoch) { // the request died with its connection or server; the consumer perhaps as well
+    if (silent ||
+        epoch != nats->epoch) { // the request died with its connection or server; the consumer perhaps as well
         nats->epoch = epoch;
         nats->outstanding = 0;
         nats->consumer_known = false;
@@ -222,6 +229,14 @@ static void keep_a_request(struct nats_source *nats) {
     }
     if (nats->outstanding == 0 && set_up(nats))
         send_request(nats);
+}
+
+static void consumer_is_gone(struct nats_source *nats) {
+    nats->outstanding = 0;
+    nats->consumer_known = false;
+    nats->setup_ms = clock_monotonic_ms() + SETUP_EVERY_MS;
+    door_has_trouble(&nats->meter->door, DOOR_MISSING,
+                     "consumer %s of stream %s is gone or has no leader; looking for it", nats->durable, nats->stream);
 }
 
 // A status instead of a message: heartbeats, and why a request is over.
@@ -241,13 +256,12 @@ static void take_status(struct nats_source *nats, natsMsg *message) {
         nats->one_at_a_time = true; // harmless if the request was merely used up
         return;
     }
-    nats->consumer_known = false;
-    nats->setup_ms = clock_monotonic_ms() + SETUP_EVERY_MS;
-    if (strcmp(code, "503") == 0)
-        door_has_trouble(&nats->meter->door, DOOR_MISSING, "consumer %s of stream %s is gone or has no leader", nats->durable,
-                         nats->stream);
-    else
-        door_has_trouble(&nats->meter->door, DOOR_REFUSED, "the pull ended: %s %s", code, text ? text : "");
+    if (strcmp(code, "409") == 0 && text && strstr(text, "Exceeded")) { // a bound of the consumer's, not its end
+        nats->setup_ms = clock_monotonic_ms() + SETUP_EVERY_MS;
+        door_has_trouble(&nats->meter->door, DOOR_REFUSED, "the pull ended: %s", text);
+        return;
+    }
+    consumer_is_gone(nats);
 }
 
 // ---- reading -------------------------------------------------------------------------
@@ -289,8 +303,13 @@ static bool take_what_came(struct nats_source *nats, struct batch *batch, int wa
     natsStatus result = natsSubscription_NextMsg(&message, nats->subscription, wait_ms > 0 ? wait_ms : 1);
     if (result == NATS_TIMEOUT)
         return false;
+    if (result == NATS_NO_RESPONDERS) { // the library's form of a 503
+        consumer_is_gone(nats);
+        return false;
+    }
     if (result == NATS_SLOW_CONSUMER) {
-        door_has_trouble(&nats->meter->door, DOOR_REFUSED, "messages came faster than asked for; they will be redelivered");
+        door_has_trouble(&nats->meter->door, DOOR_REFUSED,
+                         "messages came faster than asked for; they will be redelivered");
         return true;
     }
     if (result != NATS_OK) {
@@ -364,7 +383,8 @@ static void nats_commit(void *state, const struct batch *batch) {
     pthread_mutex_unlock(&nats->mutex);
     atomic_fetch_add(&nats->meter->commits, 1);
     if (failed > 0)
-        door_has_trouble(&nats->meter->door, DOOR_REFUSED, "%zu acks could not be sent; these messages will be redelivered", failed);
+        door_has_trouble(&nats->meter->door, DOOR_REFUSED,
+                         "%zu acks could not be sent; these messages will be redelivered", failed);
 }
 
 // ---- opening and closing ---------------------------------------------------------------
@@ -379,8 +399,8 @@ static void *nats_open(const struct source_config *config, const struct source_p
     (void)positions;
     (void)n_positions;
     if (!is_name(config->stream) || !is_name(config->durable)) {
-        status_fail(status, STATUS_INVALID, "source \"%s\": %s must be a name without dots, spaces and wildcards", config->name,
-                    is_name(config->stream) ? "durable" : "stream");
+        status_fail(status, STATUS_INVALID, "source \"%s\": %s must be a name without dots, spaces and wildcards",
+                    config->name, is_name(config->stream) ? "durable" : "stream");
         return NULL;
     }
     struct nats_source *nats = must_alloc(sizeof *nats);
@@ -392,7 +412,7 @@ static void *nats_open(const struct source_config *config, const struct source_p
     nats->ack_wait_ms = config->ack_wait_ms ? config->ack_wait_ms : ACK_WAIT_DEFAULT_MS;
     nats->max_message_bytes = config->max_message_bytes;
     pthread_mutex_init(&nats->mutex, NULL);
-    nats->link = nats_link_open(&config->nats, &meter->door, status);
+    nats->link = nats_link_open(&config->nats, OFFLINE_BYTES_MAX, &meter->door, status);
     if (nats->link)
         return nats;
     pthread_mutex_destroy(&nats->mutex);

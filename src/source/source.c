@@ -21,11 +21,12 @@ static const struct source_ops *const ops_of_kind[] = {
     [SOURCE_STDIN] = &file_source_ops,
 };
 
-struct source *source_open(const struct source_config *config, const struct source_position *positions, size_t n_positions,
-                           struct status *status) {
+struct source *source_open(const struct source_config *config, const struct source_position *positions,
+                           size_t n_positions, struct status *status) {
     must(config->name && config->kind < COUNT_OF(ops_of_kind));
     if (config->max_message_bytes == 0 || config->max_message_bytes > MESSAGE_BYTES_MAX) {
-        status_fail(status, STATUS_INVALID, "source \"%s\": max_message_bytes must be between 1 and %d", config->name, MESSAGE_BYTES_MAX);
+        status_fail(status, STATUS_INVALID, "source \"%s\": max_message_bytes must be between 1 and %d", config->name,
+                    MESSAGE_BYTES_MAX);
         return NULL;
     }
     struct source *source = must_alloc(sizeof *source);

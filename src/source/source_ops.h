@@ -24,8 +24,8 @@ struct source_ops {
     bool (*read)(void *state, struct batch *batch, int timeout_ms, struct status *status); // `batch` is empty; seals it
     void (*idle)(void *state);
     void (*commit)(void *state, const struct batch *batch); // the log's thread
-    void (*stop)(void *state);                              // any thread; meter->stop is set already. NULL: nothing more to do
-    bool (*close)(void *state);                             // false: a library still holds the meter, which must live on
+    void (*stop)(void *state);  // any thread; meter->stop is set already. NULL: nothing more to do
+    bool (*close)(void *state); // false: a library still holds the meter, which must live on
 };
 
 extern const struct source_ops kafka_source_ops, nats_source_ops, file_source_ops;

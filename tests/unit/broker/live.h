@@ -23,7 +23,8 @@ struct live_server {
 };
 
 static inline struct sockaddr_in live_address(int port) {
-    return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
 }
 
 static inline int live_free_port(void) {
@@ -82,8 +83,8 @@ static inline void live_nats_run(struct live_server *server) {
         dup2(null, 2);
         const char *program = getenv("PENSTOCK_NATS_SERVER");
         if (server->user)
-            execl(program, "nats-server", "-a", "127.0.0.1", "-p", port, "-js", "-sd", server->dir, "--user", server->user, "--pass",
-                  "right", (char *)NULL);
+            execl(program, "nats-server", "-a", "127.0.0.1", "-p", port, "-js", "-sd", server->dir, "--user",
+                  server->user, "--pass", "right", (char *)NULL);
         else
             execl(program, "nats-server", "-a", "127.0.0.1", "-p", port, "-js", "-sd", server->dir, (char *)NULL);
         _exit(127);

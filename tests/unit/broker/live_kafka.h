@@ -97,7 +97,8 @@ static inline void live_kafka_produce(struct live_kafka *kafka, const char *topi
         rd_kafka_resp_err_t error;
         do {
             error = rd_kafka_producev(kafka->handle, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(n % partitions),
-                                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(body, (size_t)len), RD_KAFKA_V_END);
+                                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(body, (size_t)len),
+                                      RD_KAFKA_V_END);
             rd_kafka_poll(kafka->handle, error ? 10 : 0);
         } while (error == RD_KAFKA_RESP_ERR__QUEUE_FULL);
         must(!error);

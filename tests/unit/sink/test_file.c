@@ -12,8 +12,10 @@
 #include "penstock/sink.h"
 
 static struct sink *open_sink(const char *path, size_t in_flight) {
-    struct sink_config config = {
-        .name = (char *)(uintptr_t) "out", .kind = SINK_FILE, .path = (char *)(uintptr_t)path, .max_in_flight = in_flight};
+    struct sink_config config = {.name = (char *)(uintptr_t) "out",
+                                 .kind = SINK_FILE,
+                                 .path = (char *)(uintptr_t)path,
+                                 .max_in_flight = in_flight};
     struct status status = {0};
     struct sink *sink = sink_open(&config, &status);
     assert_non_null(sink);
@@ -21,8 +23,10 @@ static struct sink *open_sink(const char *path, size_t in_flight) {
 }
 
 static enum sink_sent send_text(struct sink *sink, uint64_t seq, const char *text) {
-    struct sink_record record = {
-        .seq = seq, .id = STR("00000000000000000000000000000001"), .content_type = STR("application/json"), .payload = str_of(text)};
+    struct sink_record record = {.seq = seq,
+                                 .id = STR("00000000000000000000000000000001"),
+                                 .content_type = STR("application/json"),
+                                 .payload = str_of(text)};
     struct status status = {0};
     return sink_send(sink, &record, &status);
 }
@@ -176,7 +180,8 @@ static void test_settings_that_can_never_work(void **state) {
         {(char *)(uintptr_t) "security.protocol", (char *)(uintptr_t) "ssl"},
         {(char *)(uintptr_t) "ssl.ca.location", (char *)(uintptr_t) "/s3cr3t/ca.pem"},
     };
-    static char brokers[] = "127.0.0.1:1", topic[] = "t", name[] = "k", url[] = "nats://u:s3cr3t@127.0.0.1:1", subject[] = "a.b";
+    static char brokers[] = "127.0.0.1:1", topic[] = "t", name[] = "k", url[] = "nats://u:s3cr3t@127.0.0.1:1",
+                subject[] = "a.b";
     struct {
         struct sink_config config;
         const char *says;
@@ -191,9 +196,14 @@ static void test_settings_that_can_never_work(void **state) {
         {{.kind = SINK_NATS, .subject = subject}, "url"},
         {{.kind = SINK_NATS, .nats = {.url = url}}, "subject"},
         {{.kind = SINK_NATS, .nats = {.url = url}, .subject = (char *)(uintptr_t) "a.*"}, "subject"},
-        {{.kind = SINK_NATS, .nats = {.url = url, .credentials = (char *)(uintptr_t) "/nonexistent.creds"}, .subject = subject},
+        {{.kind = SINK_NATS,
+          .nats = {.url = url, .credentials = (char *)(uintptr_t) "/nonexistent.creds"},
+          .subject = subject},
          "credentials"},
-        {{.kind = SINK_NATS, .nats = {.url = url, .tls_ca = (char *)(uintptr_t) "/nonexistent.pem"}, .subject = subject}, "tls_ca"},
+        {{.kind = SINK_NATS,
+          .nats = {.url = url, .tls_ca = (char *)(uintptr_t) "/nonexistent.pem"},
+          .subject = subject},
+         "tls_ca"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct status status = {0};

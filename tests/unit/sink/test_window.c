@@ -85,10 +85,12 @@ static void test_answers(void **state) {
     char why[64];
     assert_true(nats_reply_is_ack(STR("{\"stream\":\"S\",\"seq\":12}"), why, sizeof why));
     assert_true(nats_reply_is_ack(STR("{\"stream\":\"S\", \"seq\" : 12, \"duplicate\": true}"), why, sizeof why));
-    assert_true(nats_reply_is_ack(STR("{\"stream\":\"error\",\"seq\":12}"), why, sizeof why)); // a stream may be called that
-    assert_false(nats_reply_is_ack(STR("{\"error\":{\"code\":503,\"err_code\":10077,\"description\":\"maximum messages exceeded\"},"
-                                       "\"stream\":\"S\",\"seq\":0}"),
-                                   why, sizeof why));
+    assert_true(
+        nats_reply_is_ack(STR("{\"stream\":\"error\",\"seq\":12}"), why, sizeof why)); // a stream may be called that
+    assert_false(nats_reply_is_ack(
+        STR("{\"error\":{\"code\":503,\"err_code\":10077,\"description\":\"maximum messages exceeded\"},"
+            "\"stream\":\"S\",\"seq\":0}"),
+        why, sizeof why));
     assert_string_equal(why, "maximum messages exceeded");
     assert_false(nats_reply_is_ack(STR("{\"error\":{\"description\":\""), why, sizeof why));
     assert_false(nats_reply_is_ack(STR("{\"error\":{\"description\":\"cut off"), why, sizeof why));
@@ -97,9 +99,10 @@ static void test_answers(void **state) {
     assert_false(nats_reply_is_ack((struct str){NULL, 0}, why, sizeof why));
     assert_false(nats_reply_is_ack(STR("hello"), why, sizeof why));
     assert_string_equal(why, "an answer that is none");
-    assert_false(nats_reply_is_ack(STR("{\"error\":{\"description\":"
-                                       "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}}"),
-                                   why, sizeof why));
+    assert_false(nats_reply_is_ack(
+        STR("{\"error\":{\"description\":"
+            "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}}"),
+        why, sizeof why));
     assert_int_equal(strlen(why), sizeof why - 1);
 }
 

@@ -10,7 +10,8 @@
 #include "penstock/source.h"
 
 static struct message message_of(const char *text, const char *ack) {
-    return (struct message){.bytes = str_of(text), .ack = str_of(ack), .full_bytes = strlen(text), .offset = 7, .partition = 3};
+    return (struct message){
+        .bytes = str_of(text), .ack = str_of(ack), .full_bytes = strlen(text), .offset = 7, .partition = 3};
 }
 
 static void test_messages_keep_bytes_and_ack(void **state) {

@@ -26,7 +26,8 @@ static void put(const char *path, const char *mode, struct str text) {
     assert_int_equal(fclose(out), 0);
 }
 
-static struct source *open_file(const char *path, bool follow, uint32_t max_bytes, const struct source_position *positions, size_t n) {
+static struct source *open_file(const char *path, bool follow, uint32_t max_bytes,
+                                const struct source_position *positions, size_t n) {
     struct source_config config = {
         .name = (char *)(uintptr_t) "events",
         .kind = SOURCE_FILE,
@@ -48,7 +49,8 @@ struct line {
 };
 
 // Reads until the end, or (following) until `want` lines are there. Returns how many.
-static size_t read_lines(struct source *source, size_t batch_messages, size_t batch_bytes, struct line *lines, size_t want) {
+static size_t read_lines(struct source *source, size_t batch_messages, size_t batch_bytes, struct line *lines,
+                         size_t want) {
     struct batch batch;
     batch_init(&batch, batch_messages, batch_bytes);
     size_t n = 0;

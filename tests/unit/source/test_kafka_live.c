@@ -17,11 +17,16 @@ static char topic[128], group[128];
 
 static struct source *open_source(const char *reset, const struct source_position *positions, size_t n) {
     static char *topics[] = {topic};
+    // The mock cluster waits for a session's length before it gives a group with members a new assignment.
+    static struct setting short_session[] = {
+        {(char *)(uintptr_t) "session.timeout.ms", (char *)(uintptr_t) "2500"},
+        {(char *)(uintptr_t) "heartbeat.interval.ms", (char *)(uintptr_t) "300"},
+    };
     struct source_config config = {
         .name = (char *)(uintptr_t) "in",
         .kind = SOURCE_KAFKA,
         .max_message_bytes = 1 << 20,
-        .kafka = {.brokers = kafka.brokers},
+        .kafka = {.brokers = kafka.brokers, .settings = short_session, .n_settings = kafka.real ? 0 : 2},
         .topics = topics,
         .n_topics = 1,
         .group = group,
@@ -52,7 +57,8 @@ static size_t take(struct seen *seen, const struct batch *batch) {
     return batch->n;
 }
 
-static void read_some(struct source *source, struct seen *seen, size_t per_batch, size_t want, int for_ms, bool commit) {
+static void read_some(struct source *source, struct seen *seen, size_t per_batch, size_t want, int for_ms,
+                      bool commit) {
     struct batch batch;
     struct status status = {0};
     int64_t until_ms = clock_monotonic_ms() + for_ms;
@@ -119,10 +125,6 @@ static void test_what_was_not_committed_comes_again(void **state) {
     static struct seen committed;
     committed = seen;
     read_some(source, &seen, 100, 1000, 30000, false);
-    source_close(source);
-    source = open_source("error", NULL, 0); // there is a committed offset by now, or the partition was never read
-    struct source_stats stats;
-    source_get_stats(source, &stats);
     source_close(source);
     source = open_source("earliest", NULL, 0);
     read_some(source, &again, 100, 3000 - committed.distinct, 30000, true);
@@ -341,12 +343,16 @@ static void test_settings_that_can_never_work(void **state) {
         {{.kafka = {brokers, NULL, 0}, .group = group, .offset_reset = earliest}, "no topics"},
         {{.kafka = {brokers, NULL, 0}, .topics = one, .n_topics = 1, .offset_reset = earliest}, "group"},
         {{.kafka = {brokers, NULL, 0}, .topics = one, .n_topics = 1, .group = group}, "offset_reset"},
-        {{.kafka = {brokers, NULL, 0}, .topics = one, .n_topics = 1, .group = group, .offset_reset = name}, "offset_reset"},
-        {{.kafka = {brokers, NULL, 0}, .topics = patterns, .n_topics = 1, .group = group, .offset_reset = earliest}, "^a.*"},
-        {{.kafka = {brokers, NULL, 0}, .topics = twice, .n_topics = 2, .group = group, .offset_reset = earliest}, "twice"},
+        {{.kafka = {brokers, NULL, 0}, .topics = one, .n_topics = 1, .group = group, .offset_reset = name},
+         "offset_reset"},
+        {{.kafka = {brokers, NULL, 0}, .topics = patterns, .n_topics = 1, .group = group, .offset_reset = earliest},
+         "^a.*"},
+        {{.kafka = {brokers, NULL, 0}, .topics = twice, .n_topics = 2, .group = group, .offset_reset = earliest},
+         "twice"},
         {{.kafka = {brokers, &commit, 1}, .topics = one, .n_topics = 1, .group = group, .offset_reset = earliest},
          "\"enable.auto.commit\" cannot be set"},
-        {{.kafka = {brokers, mechanism, 2}, .topics = one, .n_topics = 1, .group = group, .offset_reset = earliest}, "librdkafka"},
+        {{.kafka = {brokers, mechanism, 2}, .topics = one, .n_topics = 1, .group = group, .offset_reset = earliest},
+         "librdkafka"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct status status = {0};

@@ -44,17 +44,17 @@ static void test_what_is_none(void **state) {
         "",
         "$JS.ACK.",
         "$JS.ACK.EVENTS.penstock",
-        "$JS.ACK.EVENTS.penstock.3.418.521.1763694921123456789",       // eight tokens
-        "$JS.ACK.a.EVENTS.penstock.3.418.521.1763694921123456789.77",  // ten
-        "$JS.ACK.EVENTS.penstock.3.x18.521.1763694921123456789.77",    // not a number
-        "$JS.ACK.EVENTS.penstock.3.-418.521.1763694921123456789.77",   // no sequence
-        "$JS.ACK.EVENTS.penstock.3.0.521.1763694921123456789.77",      // no sequence
-        "$JS.ACK.EVENTS.penstock.0.418.521.1763694921123456789.77",    // never delivered
-        "$JS.ACK..penstock.3.418.521.1763694921123456789.77",          // no stream
-        "$JS.ACK.EVENTS.penstock.3.99999999999999999999.521.1.77",     // overflow
+        "$JS.ACK.EVENTS.penstock.3.418.521.1763694921123456789",      // eight tokens
+        "$JS.ACK.a.EVENTS.penstock.3.418.521.1763694921123456789.77", // ten
+        "$JS.ACK.EVENTS.penstock.3.x18.521.1763694921123456789.77",   // not a number
+        "$JS.ACK.EVENTS.penstock.3.-418.521.1763694921123456789.77",  // no sequence
+        "$JS.ACK.EVENTS.penstock.3.0.521.1763694921123456789.77",     // no sequence
+        "$JS.ACK.EVENTS.penstock.0.418.521.1763694921123456789.77",   // never delivered
+        "$JS.ACK..penstock.3.418.521.1763694921123456789.77",         // no stream
+        "$JS.ACK.EVENTS.penstock.3.99999999999999999999.521.1.77",    // overflow
         "$JS.FC.EVENTS.penstock.3.418.521.1763694921123456789.77",
         "_INBOX.abc.1",
-        "$JS.ACK.1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18",        // more than any form
+        "$JS.ACK.1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18", // more than any form
     };
     for (size_t i = 0; i < COUNT_OF(forms); i++) {
         struct nats_ack ack;

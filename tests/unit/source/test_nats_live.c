@@ -1,4 +1,5 @@
-// A JetStream source against a real nats-server: nothing lost, nothing twice, and what it says when the server is not as it should be.
+// A JetStream source against a real nats-server: nothing lost, nothing twice, and what it says when the server is not
+// as it should be.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,7 +94,8 @@ struct seen {
 };
 
 // Reads till `want` distinct messages have been seen since the call or `for_ms` are over; commits all if told so.
-static void read_some(struct source *source, struct seen *seen, size_t per_batch, size_t want, int for_ms, bool commit) {
+static void read_some(struct source *source, struct seen *seen, size_t per_batch, size_t want, int for_ms,
+                      bool commit) {
     struct batch batch;
     struct status status = {0};
     int64_t until_ms = clock_monotonic_ms() + for_ms;
