@@ -57,31 +57,61 @@ static void add_route(struct compile *c, struct source_binding *binding, size_t 
     binding->routes[binding->n_routes++] = (uint16_t)route;
 }
 
-static void bind_route(struct compile *c, size_t index) {
-    const struct route_draft *draft = &c->routes[index];
-    struct policy *policy = &c->out->policy;
-    const struct doc_node *from = doc_get(draft->document, "from");
-    size_t n_items, source;
-    if (!from) {
-        for (size_t i = 0; i < policy->n_sources; i++)
-            add_route(c, &policy->sources[i], index);
-        return;
-    }
+// A name in `from` is a source, or a map: then all sources that this map reads.
+static bool is_named(const struct source_binding *binding, struct str name) {
+    return str_eq(binding->name, name) || (binding->map && str_eq(binding->map->name, name));
+}
+
+static bool hears(const struct route_draft *draft, const struct source_binding *binding) {
+    for (size_t i = 0; i < draft->from.n; i++)
+        if (is_named(binding, draft->from.items[i]))
+            return true;
+    return false;
+}
+
+static bool is_known(const struct compile *c, struct str name) {
+    size_t number;
+    return names_find(&c->source_names, name, &number) || names_find(&c->map_names, name, &number);
+}
+
+static void check_from(struct compile *c, const struct route_draft *draft, const struct doc_node *from) {
+    size_t n_items;
     const struct doc_node *items = list_items(from, &n_items);
     for (size_t i = 0; i < draft->from.n; i++) {
-        if (names_find(&c->source_names, draft->from.items[i], &source)) {
-            add_route(c, &policy->sources[source], index);
+        if (is_known(c, draft->from.items[i]) || c->some_unreadable)
             continue;
-        }
         char hint[160];
         struct str nearest = names_nearest(&c->source_names, draft->from.items[i]);
         did_you_mean(draft->from.items[i], &nearest, nearest.ptr != NULL, hint);
-        if (!c->some_unreadable)
-            report_error(c, place_of(draft->file, draft->from.n == n_items ? &items[i] : from),
-                         "there is no source '%.*s'%s", STR_ARG(draft->from.items[i]), hint);
+        report_error(c, place_of(draft->file, draft->from.n == n_items ? &items[i] : from),
+                     "there is no source or map '%.*s'%s", STR_ARG(draft->from.items[i]), hint);
     }
     if (draft->from.n == 0 && !draft->broken)
         report_error(c, place_of(draft->file, from), "'from' is empty; name a source or leave the key out for all");
+}
+
+// False: none of the sources is one that the route wants to hear.
+static bool bind_route(struct compile *c, size_t index) {
+    const struct route_draft *draft = &c->routes[index];
+    struct policy *policy = &c->out->policy;
+    const struct doc_node *from = doc_get(draft->document, "from");
+    bool heard = false;
+    for (size_t i = 0; i < policy->n_sources; i++) {
+        if (from && !hears(draft, &policy->sources[i]))
+            continue;
+        add_route(c, &policy->sources[i], index);
+        heard = true;
+    }
+    if (from)
+        check_from(c, draft, from);
+    return heard;
+}
+
+// A library holds routes for more vendors than one deployment has, so this is said once and not for each.
+static void report_unheard(struct compile *c, size_t n_unheard, const struct route_draft *first) {
+    if (n_unheard > 0 && c->findings->n_errors == 0)
+        report_warning(c, first->place, "%zu routes hear none of the configured sources; '%.*s' is the first of them",
+                       n_unheard, STR_ARG(first->route.name));
 }
 
 // ---- raw paths ------------------------------------------------------------------------------------
@@ -122,8 +152,11 @@ void bind_sources(struct compile *c) {
         policy->maps[i] = c->maps[i].map;
     policy->n_maps = c->n_maps;
     bind_maps(c);
+    size_t n_unheard = 0, first_unheard = 0;
     for (size_t i = 0; i < c->n_routes && !c->ended; i++)
-        bind_route(c, i);
+        if (!bind_route(c, i) && n_unheard++ == 0)
+            first_unheard = i;
+    report_unheard(c, n_unheard, &c->routes[first_unheard]);
     bind_paths(c);
     policy->n_slots = (unsigned)(SLOT_RAW + c->n_raw_paths);
 }
