@@ -91,8 +91,8 @@ class Demo:
             "data": str(self.folder / "state"), "routes": str(ROOT / "routes"),
             "inventory": str(ROOT / "config/inventory.ndjson"), "listen": f"127.0.0.1:{self.port}",
             "nats": {"url": f"nats://127.0.0.1:{self.nats_port}"},
-            "sources": [{"name": "cloudtrail",
-                         "nats": {"stream": "EVENTS", "subject": "events.cloudtrail", "durable": "penstock"}}],
+            "sources": [{"name": name, "nats": {"stream": "EVENTS", "subject": f"events.{name}", "durable": name}}
+                        for name in ("cloudtrail", "okta", "github-audit", "github-webhook")],
             "dead_letters": {"to": {"nats": {"subject": "penstock.dead-letters"}}}}, indent=2))
         self.penstock = self.start("penstock", self.binary, "run", "--config", str(config))
         wait_until("penstock's start", lambda: self.answers(lambda: self.get("/readyz")), self.penstock)

@@ -24,12 +24,13 @@ class Life(OnBroker):
     def test_kill_loses_nothing_and_repeats_only_itself(self):
         penstock = self.deploy(estate.ROUTES, ("all", "true")).start()
         dice = random.Random(1)
-        count, step, kills = 6000, 1000, 0
+        count, step = 4000, 1000
         for first in range(0, count, step):
             self.put([estate.event(number) for number in range(first, first + step)])
+            if self.broker.kind == "kafka":  # a group waits minutes for a member that is killed while it joins
+                wait_until(lambda: "ready\n" + penstock.tail(), penstock.is_ready, 60)
             time.sleep(dice.uniform(0.05, 1.0))
             penstock.kill()
-            kills += 1
             penstock.start(ready=False)
         wait_until(lambda: "ready\n" + penstock.tail(), penstock.is_ready, 60)
         wait_until(lambda: f"all subjects; there are {len(self.subjects())}\n{penstock.tail(5)}",
@@ -67,7 +68,7 @@ class Life(OnBroker):
         penstock.write_routes(changed('event.action == "odd"', 'event.acton == "odd"'))
         penstock.reload()
         wait_until("the bad file to be refused", lambda: penstock.metrics().total("penstock_policy_reload_ok") == 0)
-        self.assertRegex(penstock.output(), r"routes\.yaml:\d+:\d+: error: ")
+        self.assertRegex(penstock.output(), r"level=error .*acton.*routes\.yaml:\d+:\d+")
         self.assertEqual(penstock.get("/readyz")[0], 200, "the old policy is in force")
         self.put([estate.event(3, "strange")])
         self.take_at_least("all", 2)
