@@ -45,8 +45,8 @@ size_t table_bytes(size_t keys);
 void table_open(struct table *table, void *memory, size_t keys);
 uint64_t table_slots(const struct table *table);
 struct entry *table_find(const struct table *table, struct hash128 key, int64_t now_ms); // live; NULL: none
-// A slot for a key that is not there, the key written, the rest 0. With no slot free: if `evict`, the entry of its
-// buckets that would expire first makes room and *forgotten is raised; else NULL.
+// A slot for a key that is not there, the key written, the rest 0; other entries may move. With no slot free: if
+// `evict`, the entry of its buckets that would expire first makes room and *forgotten is raised; else NULL.
 struct entry *table_add(struct table *table, struct hash128 key, int64_t now_ms, bool evict, uint64_t *forgotten);
 bool table_may_hold(const struct table *table, struct hash128 key, uint64_t slot); // is it one of the key's slots?
 int64_t table_room_ms(const struct table *table, struct hash128 key); // when the first slot for it falls free
@@ -226,7 +226,7 @@ void dedup_keep(struct gate *gate, struct hash128 key, int64_t until_ms); // goe
 int limits_charge(struct gate *gate, const struct decision *decision, const struct priority *priority, uint32_t slot,
                   struct hash128 *bucket);
 // When it next has a token.
-int64_t bucket_token_ms(const struct gate *gate, const struct limit *limit, struct hash128 bucket);
+int64_t bucket_token_ms(struct gate *gate, const struct limit *limit, struct hash128 bucket);
 
 // signal.c
 #define KILL_SWITCH_BUCKET ((struct hash128){0, 1})

@@ -25,34 +25,35 @@ static int64_t capacity_of(const struct limit *limit) // in units; a burst beyon
     return (limit->burst < most ? limit->burst : most) * cost;
 }
 
-static int64_t debt_of(const struct limit *limit, const struct entry *entry, int64_t now_ms)
-{
-    if (!entry)
-        return 0;
-    int64_t rate = rate_of(limit), capacity = capacity_of(limit), ahead_ms = entry->expires_ms - now_ms;
-    if (ahead_ms > capacity / rate) // a policy with less patience than the one that lent it, or nearly so
-        ahead_ms = capacity / rate + 1;
-    int64_t fraction = entry->payload < (uint64_t)rate ? (int64_t)entry->payload : rate - 1;
-    int64_t debt = ahead_ms * rate - fraction;
-    return debt < capacity ? debt : capacity;
-}
-
 static int64_t divide_up(int64_t n, int64_t by)
 {
     return n / by + (n % by > 0);
 }
 
-static void charge(const struct limit *limit, struct entry *entry, int64_t debt, int64_t now_ms)
+// Kept as the time when nothing is owed any more, and how many units before it that is.
+static void set_debt(const struct limit *limit, struct entry *entry, int64_t debt, int64_t now_ms)
 {
-    debt += cost_of(limit);
     int64_t ahead_ms = divide_up(debt, rate_of(limit));
     entry->expires_ms = now_ms + ahead_ms;
     entry->payload = (uint64_t)(ahead_ms * rate_of(limit) - debt);
 }
 
-int64_t bucket_token_ms(const struct gate *gate, const struct limit *limit, struct hash128 bucket)
+static int64_t debt_of(const struct limit *limit, struct entry *entry, int64_t now_ms)
 {
-    const struct entry *entry = table_find(&gate->buckets, bucket, gate->now_ms);
+    if (!entry)
+        return 0;
+    int64_t rate = rate_of(limit), capacity = capacity_of(limit), ahead_ms = entry->expires_ms - now_ms;
+    if (ahead_ms > divide_up(capacity, rate)) { // owed to a slower limit of a policy before: an empty bucket is enough
+        set_debt(limit, entry, capacity, now_ms);
+        return capacity;
+    }
+    int64_t fraction = entry->payload < (uint64_t)rate ? (int64_t)entry->payload : rate - 1;
+    return ahead_ms * rate - fraction;
+}
+
+int64_t bucket_token_ms(struct gate *gate, const struct limit *limit, struct hash128 bucket)
+{
+    struct entry *entry = table_find(&gate->buckets, bucket, gate->now_ms);
     if (!entry) {
         int64_t room_ms = table_room_ms(&gate->buckets, bucket);
         return room_ms > gate->now_ms ? room_ms : gate->now_ms;
@@ -102,11 +103,6 @@ static bool others_wait(const struct gate *gate, struct hash128 bucket, const st
     return best && best != slot && !priority_better(gate, priority, &gate->held[best].priority);
 }
 
-struct charged {
-    struct entry *entry;
-    struct entry before;
-};
-
 int limits_charge(struct gate *gate, const struct decision *decision, const struct priority *priority, uint32_t slot,
                   struct hash128 *bucket)
 {
@@ -125,22 +121,21 @@ int limits_charge(struct gate *gate, const struct decision *decision, const stru
         keys[n] = *bucket;
         stage[n++] = (int)i;
     }
-    struct charged charged[POLICY_MAX_LIMITS];
+    struct entry before[POLICY_MAX_LIMITS];
     for (size_t i = 0; i < n; i++) {
         const struct limit *limit = &policy->limits[stage[i]];
         struct entry *entry = table_find(&gate->buckets, keys[i], gate->now_ms);
-        charged[i].before = entry ? *entry : (struct entry){0};
+        before[i] = entry ? *entry : (struct entry){0};
         int64_t debt = debt_of(limit, entry, gate->now_ms);
         if (!entry)
             entry = table_add(&gate->buckets, keys[i], gate->now_ms, false, NULL);
         if (!entry) { // the limits before it took the last room: give back what they took
             for (size_t undo = i; undo-- > 0;)
-                *charged[undo].entry = charged[undo].before;
+                *table_find(&gate->buckets, keys[undo], gate->now_ms) = before[undo];
             *bucket = keys[i];
             return stage[i];
         }
-        charged[i].entry = entry;
-        charge(limit, entry, debt, gate->now_ms);
+        set_debt(limit, entry, debt + cost_of(limit), gate->now_ms);
     }
     return LIMIT_NONE;
 }

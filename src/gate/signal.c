@@ -295,7 +295,7 @@ static bool release(struct gate *gate, uint32_t slot)
     return true;
 }
 
-static bool has_token(const struct gate *gate, const struct queue *queue)
+static bool has_token(struct gate *gate, const struct queue *queue)
 {
     if (queue->limit >= gate->policy->n_limits)
         return true;

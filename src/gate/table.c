@@ -1,13 +1,14 @@
 // table: a fixed number of 32-byte entries by 128-bit key, each with its expiry.
 //
 // A key has two buckets of four slots (one from each half of its hash) and may lie
-// in any of the eight; it is put into the emptier one. An entry whose time is over
+// in any of the eight; it is put into the emptier one, and if both are full, an entry
+// that has room in its other bucket moves there. An entry whose time is over
 // counts as a free slot, so nothing is ever swept. Since only live entries matter,
 // a table that was saved and loaded behaves as the one that was not.
 #include "gate_internal.h"
 
 #define BUCKET_SLOTS 4
-// Two choices of four slots fill to about nine tenths before a key finds both its buckets full.
+// With one entry moved aside where need be, nine tenths of the slots fill before a key finds no place.
 #define SPARE_NUMERATOR 9
 #define SPARE_DENOMINATOR 8
 
@@ -66,6 +67,23 @@ static struct entry *first_free(struct entry *bucket, int64_t now_ms, unsigned *
     return first;
 }
 
+// Makes a slot of a full bucket free by moving an entry to its key's other bucket. NULL: all of those are full too.
+static struct entry *move_one_aside(struct table *table, struct entry *bucket, int64_t now_ms)
+{
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        struct entry *other = bucket_at(table, bucket[i].key.hi);
+        if (other == bucket)
+            other = bucket_at(table, bucket[i].key.lo);
+        unsigned n_free;
+        struct entry *to = first_free(other, now_ms, &n_free);
+        if (to) {
+            *to = bucket[i];
+            return &bucket[i];
+        }
+    }
+    return NULL;
+}
+
 static struct entry *first_to_expire(struct entry *bucket)
 {
     struct entry *first = bucket;
@@ -81,6 +99,10 @@ struct entry *table_add(struct table *table, struct hash128 key, int64_t now_ms,
     unsigned free_one, free_two;
     struct entry *in_one = first_free(one, now_ms, &free_one), *in_two = first_free(two, now_ms, &free_two);
     struct entry *slot = free_two > free_one ? in_two : in_one;
+    if (!slot)
+        slot = move_one_aside(table, one, now_ms);
+    if (!slot)
+        slot = move_one_aside(table, two, now_ms);
     if (!slot) {
         if (!evict)
             return NULL;

@@ -146,7 +146,8 @@ static void test_full_table_forgets_the_oldest(void **state)
     for (int i = 0; i < 200; i++) {
         snprintf(key, sizeof key, "k%d", i);
         give(&f, (struct event){.at_ms = START + i, .key = key, WEIGHT(0.5)});
-        give(&f, (struct event){.at_ms = START + i, .key = key, WEIGHT(0.5)}); // what came last is never what is forgotten
+        // What came last is never what is forgotten.
+        give(&f, (struct event){.at_ms = START + i, .key = key, WEIGHT(0.5)});
     }
     assert_int_equal(f.n_said, 200);
     assert_int_equal(gate_get_counts(f.gate)->deduplicated, 200);
@@ -166,7 +167,8 @@ static void test_ordered_redelivery(void **state)
     route->dedup_within_ms = 0;
     fixture_open(&f, &small_bounds, made);
     const struct event events[] = {
-        {.at_ms = START, .offset = 10, .index = 0, WEIGHT(0.5)}, {.at_ms = START, .offset = 10, .index = 1, WEIGHT(0.5)},
+        {.at_ms = START, .offset = 10, .index = 0, WEIGHT(0.5)},
+        {.at_ms = START, .offset = 10, .index = 1, WEIGHT(0.5)},
         {.at_ms = START, .offset = 12, .index = 0, WEIGHT(0.5)},
     };
     for (size_t i = 0; i < COUNT_OF(events); i++)
@@ -234,7 +236,10 @@ static void note_position(void *ctx, const struct position *position)
 static void give_dead_letter(struct fixture *f, int64_t offset)
 {
     struct dead_letter letter = {
-        .at = {.source = STR("okta"), .offset = offset, .ordered = true}, .reason = STR("invalid_json"), .bytes = STR("{")};
+        .at = {.source = STR("okta"), .offset = offset, .ordered = true},
+        .reason = STR("invalid_json"),
+        .bytes = STR("{"),
+    };
     buf_clear(&f->record);
     dead_letter_write(&f->record, &letter);
     assert_true(step(f, RECORD_DEAD, START, NULL));

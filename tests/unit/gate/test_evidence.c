@@ -102,7 +102,8 @@ static void test_memory_is_of_one_subject(void **state)
         assert_string_equal(last_of(&f, i + 2)->evidence, "b=0.100");
     }
     // Aliases of one identity are one subject.
-    give(&f, (struct event){.at_ms = START, .tenant = "x", .subject = "alias", .known_as = "ann", WEIGHTS(-1, 0.1, -1)});
+    struct event alias = {.at_ms = START, .tenant = "x", .subject = "alias", .known_as = "ann", WEIGHTS(-1, 0.1, -1)};
+    give(&f, alias);
     assert_string_equal(last_of(&f, 5)->evidence, "a=0.600 b=0.100");
     fixture_close(&f);
     free_policy(made);

@@ -14,7 +14,8 @@ static struct test_policy *holding_policy(void)
     return made;
 }
 
-#define SIGNAL(at, who, weight, ...) (struct event){.at_ms = at, .subject = who, .weights = {weight}, .n_weights = 1, __VA_ARGS__}
+#define SIGNAL(at, who, weight, ...) \
+    (struct event){.at_ms = at, .subject = who, .weights = {weight}, .n_weights = 1, __VA_ARGS__}
 
 static void check_said(const struct fixture *f, size_t n, const char *consumer, const char *subject)
 {
@@ -332,7 +333,7 @@ static void test_kill_switch(void **state)
     give(&f, SIGNAL(START, "waits", 0.5));
     adopt(&f, START + 1, killed);
     give(&f, SIGNAL(START + 2, "killed", 0.9));
-    give(&f, (struct event){.at_ms = START + 2, .no_owner = true, .weights = {0.9}, .n_weights = 1}); // alerts still flow
+    give(&f, SIGNAL(START + 2, "eve", 0.9, .no_owner = true)); // alerts still flow
     assert_string_equal(last_of(&f, 2)->why, "unowned");
     assert_int_equal(gate_held_by_limit(f.gate, 0), 1);
     assert_int_equal(gate_held_by_limit(f.gate, 1), 1); // the kill switch

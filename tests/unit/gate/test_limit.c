@@ -11,8 +11,8 @@ static struct test_policy *limited_policy(struct route **route)
     return made;
 }
 
-static struct limit *alerting_limit(struct test_policy *made, const char *name, unsigned per, int64_t count, int64_t per_ms,
-                                    int64_t burst)
+static struct limit *alerting_limit(struct test_policy *made, const char *name, unsigned per, int64_t count,
+                                    int64_t per_ms, int64_t burst)
 {
     struct limit *limit = add_limit(made, name, per, count, per_ms, burst);
     limit->over = OVER_ALERT;
@@ -23,7 +23,7 @@ static struct limit *alerting_limit(struct test_policy *made, const char *name, 
 
 #define ARRIVALS 400
 
-// May one more pass at `at_ms`? Yes if in every interval that ends now at most burst + rate·t have passed, it included.
+// May one more pass at `at_ms`? If in every interval that ends now at most burst + rate·t have passed, it included.
 static bool may_pass(const struct limit *limit, const int64_t *passed, size_t n, int64_t at_ms)
 {
     if (limit->burst < 1)
@@ -59,7 +59,8 @@ static void check_exact(uint64_t seed)
         give(&f, (struct event){.at_ms = at_ms});
         bool sent = last_of(&f, i + 1)->kind == OUTPUT_IS_SIGNAL;
         if (sent != expected)
-            fail_msg("%lld per %lld ms, burst %lld: arrival %zu", (long long)count, (long long)period, (long long)burst, i);
+            fail_msg("%lld per %lld ms, burst %lld: arrival %zu", (long long)count, (long long)period,
+                     (long long)burst, i);
         if (sent)
             passed[n++] = at_ms;
     }

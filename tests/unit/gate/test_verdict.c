@@ -37,7 +37,7 @@ static const struct verdict_case cases[] = {
     {"adjusted up from a signal", EVENT(0.9, .adjust_signal = 0.1), MODE_ENFORCE,
      .says = "alert", .why = "below_threshold"},
     {"adjusted up from an alert", EVENT(0.5, .adjust_alert = 0.2), MODE_ENFORCE, .says = ""},
-    {"decimals meet, in sums", EVENT(0.1, .adjust_alert = -0.3), MODE_ENFORCE, .says = "alert", .why = "below_threshold"},
+    {"decimals meet in sums", EVENT(0.1, .adjust_alert = -0.3), MODE_ENFORCE, .says = "alert", .why = "below_threshold"},
     {"a threshold never passes 1", EVENT(1.0, .adjust_signal = 9), MODE_ENFORCE, .says = "signal"},
     {"a threshold never passes 0", EVENT(0.0, .adjust_alert = -9), MODE_ENFORCE,
      .says = "alert", .why = "below_threshold"},
