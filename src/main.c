@@ -1,4 +1,6 @@
 // penstock: argv -> verb.
 #include "penstock/cli.h"
 
-int main(int argc, char **argv) { return cli_main(argc, argv); }
+int main(int argc, char **argv) {
+    return cli_main(argc, argv);
+}

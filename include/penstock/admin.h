@@ -19,7 +19,8 @@ struct admin_route {
 
 struct admin;
 // Serves GET and HEAD of `routes` (not copied). `listen`: "127.0.0.1:9464", "[::1]:9464"; port 0 takes a free one.
-struct admin *admin_open(const char *listen, const struct admin_route *routes, size_t n_routes, void *ctx, struct status *status);
+struct admin *admin_open(const char *listen, const struct admin_route *routes, size_t n_routes, void *ctx,
+                         struct status *status);
 unsigned admin_port(const struct admin *admin);
 void admin_close(struct admin *admin);
 

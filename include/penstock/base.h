@@ -38,13 +38,17 @@ struct str {
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 #define STR_ARG(s) (int)(s).len, (s).ptr // for "%.*s"
 
-static inline struct str str_of(const char *text) { return (struct str){text, text ? strlen(text) : 0}; }
-static inline bool str_eq(struct str a, struct str b) { return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0); }
-int str_cmp(struct str a, struct str b); // bytewise, as memcmp then length
+static inline struct str str_of(const char *text) {
+    return (struct str){text, text ? strlen(text) : 0};
+}
+static inline bool str_eq(struct str a, struct str b) {
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+int str_cmp(struct str a, struct str b);      // bytewise, as memcmp then length
 bool str_eq_fold(struct str a, struct str b); // ASCII letters folded
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
-struct str str_trim(struct str s); // ASCII white space
+struct str str_trim(struct str s);             // ASCII white space
 bool str_to_int64(struct str s, int64_t *out); // whole text, optional '-', no spaces
 bool str_to_double(struct str s, double *out); // whole text, finite
 // Which of `words` is nearest to `typo` (edit distance at most a third of it); {NULL,0} if none is near.
@@ -63,9 +67,10 @@ char *must_strndup(struct str s);
 // An arena is one lifetime (a policy, a batch, a step). Bounded: beyond `max_bytes` it answers NULL.
 struct arena;
 struct arena *arena_new(size_t max_bytes);
-struct arena *arena_fixed(size_t bytes); // takes all its memory now, so that no arena_alloc ever asks for more; a multiple of 16
-void arena_free(struct arena *arena); // NULL is fine
-void arena_reset(struct arena *arena); // forgets all, keeps one block for reuse
+struct arena *
+arena_fixed(size_t bytes); // takes all its memory now, so that no arena_alloc ever asks for more; a multiple of 16
+void arena_free(struct arena *arena);                 // NULL is fine
+void arena_reset(struct arena *arena);                // forgets all, keeps one block for reuse
 void *arena_alloc(struct arena *arena, size_t bytes); // zeroed, aligned to 16; NULL at the bound
 size_t arena_used(const struct arena *arena);
 // Copies into the arena, with a NUL behind; {NULL,0} at the bound.
@@ -80,19 +85,21 @@ struct buf {
 };
 void buf_init(struct buf *buf, size_t max_bytes);
 void buf_free(struct buf *buf);
-void buf_clear(struct buf *buf); // keeps the memory, clears overflow
+void buf_clear(struct buf *buf);                // keeps the memory, clears overflow
 bool buf_reserve(struct buf *buf, size_t more); // false: over the maximum
 void buf_add(struct buf *buf, const void *bytes, size_t len);
 void buf_str(struct buf *buf, struct str s);
 void buf_char(struct buf *buf, char c);
 void buf_printf(struct buf *buf, const char *format, ...) PENSTOCK_PRINTF(2, 3);
-static inline struct str buf_view(const struct buf *buf) { return (struct str){buf->ptr, buf->len}; }
+static inline struct str buf_view(const struct buf *buf) {
+    return (struct str){buf->ptr, buf->len};
+}
 
 // ---- status: the world's failure, with what to do about it -------------------
 
 enum status_code {
     STATUS_OK,
-    STATUS_INVALID,     // bytes or settings that break a rule; a person must mend them
+    STATUS_INVALID, // bytes or settings that break a rule; a person must mend them
     STATUS_NOT_FOUND,
     STATUS_DENIED,      // credentials or permissions
     STATUS_UNAVAILABLE, // a peer is away; try again
@@ -109,8 +116,11 @@ struct status {
 const char *status_name(enum status_code code); // "invalid", "not_found", …
 // Sets code and text; always false, so that a function can `return status_fail(…)`. `status` may be NULL.
 bool status_fail(struct status *status, enum status_code code, const char *format, ...) PENSTOCK_PRINTF(3, 4);
-bool status_errno(struct status *status, int error, const char *format, ...) PENSTOCK_PRINTF(3, 4); // code from errno, text: "…: strerror"
-static inline void status_clear(struct status *status) { memset(status, 0, sizeof *status); }
+bool status_errno(struct status *status, int error, const char *format, ...)
+    PENSTOCK_PRINTF(3, 4); // code from errno, text: "…: strerror"
+static inline void status_clear(struct status *status) {
+    memset(status, 0, sizeof *status);
+}
 
 // ---- hashes (xxHash XXH3; unkeyed: the same on every machine) ----------------
 
@@ -119,7 +129,9 @@ struct hash128 {
 };
 struct hash128 hash128_bytes(const void *bytes, size_t len);
 uint64_t hash64_bytes(const void *bytes, size_t len);
-static inline bool hash128_eq(struct hash128 a, struct hash128 b) { return a.hi == b.hi && a.lo == b.lo; }
+static inline bool hash128_eq(struct hash128 a, struct hash128 b) {
+    return a.hi == b.hi && a.lo == b.lo;
+}
 // 32 lower-case hex digits and a NUL.
 void hash128_hex(struct hash128 hash, char out[33]);
 
@@ -149,8 +161,10 @@ bool time_parse(struct str text, int64_t *sec, int32_t *nanos);
 bool time_from_number(double number, int64_t *sec, int32_t *nanos);
 bool time_from_int(int64_t number, int64_t *sec, int32_t *nanos);
 #define TIME_TEXT_MAX 40
-size_t time_format_ms(int64_t ms, char out[TIME_TEXT_MAX]); // RFC 3339 UTC with milliseconds, "2026-11-21T02:55:21.000Z"
-size_t time_format(int64_t sec, int32_t nanos, char out[TIME_TEXT_MAX]); // as few fraction digits as are needed, in threes
+size_t time_format_ms(int64_t ms,
+                      char out[TIME_TEXT_MAX]); // RFC 3339 UTC with milliseconds, "2026-11-21T02:55:21.000Z"
+size_t time_format(int64_t sec, int32_t nanos,
+                   char out[TIME_TEXT_MAX]); // as few fraction digits as are needed, in threes
 
 // "250ms" "30s" "15m" "4h" "14d" and sums of them ("1h30m"). Milliseconds; false: not a duration or over 10 years.
 bool duration_parse(struct str text, int64_t *ms);
@@ -168,8 +182,8 @@ struct ip_network {
     struct ip_address address;
     uint8_t bits; // prefix length counted over 128 bits
 };
-bool ip_parse(struct str text, struct ip_address *out);       // strict: an address and nothing else
-bool ip_parse_port(struct str text, struct ip_address *out);  // also "1.2.3.4:443" and "[::1]:443"
+bool ip_parse(struct str text, struct ip_address *out);         // strict: an address and nothing else
+bool ip_parse_port(struct str text, struct ip_address *out);    // also "1.2.3.4:443" and "[::1]:443"
 bool ip_network_parse(struct str text, struct ip_network *out); // "10.0.0.0/8", or an address alone
 bool ip_in_network(const struct ip_address *ip, const struct ip_network *network);
 size_t ip_format(const struct ip_address *ip, char out[48]);

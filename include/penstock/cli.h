@@ -11,8 +11,8 @@
 
 struct verb {
     const char *name;
-    const char *summary; // one line
-    const char *help;    // the whole of `penstock VERB --help`
+    const char *summary;               // one line
+    const char *help;                  // the whole of `penstock VERB --help`
     int (*run)(int argc, char **argv); // argv[0] is the verb
 };
 extern const struct verb verb_run, verb_check, verb_test, verb_replay, verb_schema, verb_health;

@@ -12,13 +12,16 @@
 #define EVENT_FIELDS(X) \
     X(ID, "id", VALUE_STRING, "the vendor's event id; without one a hash of the bytes") \
     X(TIME, "time", VALUE_TIMESTAMP, "when it happened; without one the log's time") \
-    X(TYPE, "type", VALUE_STRING, "class: authentication, authorization, credential, configuration, token_use, posture, finding, …") \
+    X(TYPE, "type", VALUE_STRING, \
+      "class: authentication, authorization, credential, configuration, token_use, posture, finding, …") \
     X(ACTION, "action", VALUE_STRING, "the vendor's verb") \
     X(OUTCOME, "outcome", VALUE_STRING, "success | failure | unknown") \
     X(TENANT, "tenant", VALUE_STRING, "whose event it is; limits are kept per tenant") \
     X(SUBJECT_ID, "subject.id", VALUE_STRING, "whom it is about") \
-    X(SUBJECT_KIND, "subject.kind", VALUE_STRING, "human | service_account | api_key | workload | oauth_client | agent | device | session") \
-    X(SUBJECT_FORMAT, "subject.format", VALUE_STRING, "subject identifier format (RFC 9493): email, iss_sub, uri, opaque, …") \
+    X(SUBJECT_KIND, "subject.kind", VALUE_STRING, \
+      "human | service_account | api_key | workload | oauth_client | agent | device | session") \
+    X(SUBJECT_FORMAT, "subject.format", VALUE_STRING, \
+      "subject identifier format (RFC 9493): email, iss_sub, uri, opaque, …") \
     X(SUBJECT_ISS, "subject.iss", VALUE_STRING, "who issued the subject's id") \
     X(ACTOR_ID, "actor.id", VALUE_STRING, "who did it") \
     X(ACTOR_KIND, "actor.kind", VALUE_STRING, "kind of the actor, as of the subject") \
@@ -65,13 +68,13 @@ enum event_field {
 #define X(name, path, type, text) EVENT_##name,
     EVENT_FIELDS(X)
 #undef X
-    EVENT_FIELD_COUNT
+        EVENT_FIELD_COUNT
 };
 enum identity_field {
 #define X(name, path, type, text) IDENTITY_##name,
     IDENTITY_FIELDS(X)
 #undef X
-    IDENTITY_FIELD_COUNT
+        IDENTITY_FIELD_COUNT
 };
 
 // Slots of a condition over an event.
@@ -90,11 +93,11 @@ struct field_info {
 };
 extern const struct field_info event_fields[EVENT_FIELD_COUNT];
 extern const struct field_info identity_fields[IDENTITY_FIELD_COUNT];
-int event_field_find(struct str path);    // enum event_field, -1: none
+int event_field_find(struct str path); // enum event_field, -1: none
 int identity_field_find(struct str path);
 
-// How hard an action bites, for "a stronger action passes": none 0, then notify, step_up, restrict, isolate, disable, revoke.
-// An action of the user's own words counts as restrict.
+// How hard an action bites, for "a stronger action passes": none 0, then notify, step_up, restrict, isolate, disable,
+// revoke. An action of the user's own words counts as restrict.
 unsigned action_strength(struct str action);
 
 #endif

@@ -50,9 +50,9 @@ struct expr_env {
 };
 
 struct expr_error {
-    size_t offset; // into the source text, in bytes
+    size_t offset;         // into the source text, in bytes
     unsigned line, column; // from 1; column in characters
-    char text[400]; // what is wrong and what would mend it, one line, no position
+    char text[400];        // what is wrong and what would mend it, one line, no position
 };
 
 // Compiles `source`; NULL and *error when it is wrong. The result owns all its memory. `env` is not kept.

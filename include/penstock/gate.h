@@ -15,8 +15,8 @@
 // becomes an alert.
 struct gate_bounds {
     size_t dedup_keys, evidence_keys, bucket_keys, seen_keys; // entries of 32 bytes
-    size_t held_max;       // signals
-    size_t held_max_bytes; // of their records
+    size_t held_max;                                          // signals
+    size_t held_max_bytes;                                    // of their records
 };
 extern const struct gate_bounds gate_default_bounds;
 
@@ -29,9 +29,9 @@ void gate_close(struct gate *gate); // lets go of its policy reference; the memo
 // One output for one consumer: what to send (borrowed for the call) and its place in that consumer's stream.
 struct emission {
     const struct output *output;
-    uint64_t seq;          // from 1, without gaps, per consumer name, kept over restarts and policies
+    uint64_t seq;                    // from 1, without gaps, per consumer name, kept over restarts and policies
     const struct consumer *consumer; // NULL: the dead letters
-    int64_t received_ms;   // the cause's broker timestamp, for latency; 0 none
+    int64_t received_ms;             // the cause's broker timestamp, for latency; 0 none
 };
 typedef void gate_emit(void *ctx, const struct emission *emission);
 

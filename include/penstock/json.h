@@ -15,14 +15,14 @@ extern "C" {
 
 enum jdoc_result {
     JDOC_OK,
-    JDOC_EMPTY,          // no document: empty or only white space
-    JDOC_TOO_LARGE,      // over the parser's bound
+    JDOC_EMPTY,     // no document: empty or only white space
+    JDOC_TOO_LARGE, // over the parser's bound
     JDOC_TOO_DEEP,
     JDOC_INVALID_UTF8,
     JDOC_INVALID_NUMBER, // malformed, or outside of what int64, uint64 and double hold (1e999)
     JDOC_INVALID_STRING,
     JDOC_INVALID_SYNTAX,
-    JDOC_DUPLICATE_KEY,  // from jdoc_extract: a wanted path stands twice
+    JDOC_DUPLICATE_KEY, // from jdoc_extract: a wanted path stands twice
 };
 const char *jdoc_result_name(enum jdoc_result result); // "too_deep", … : a dead letter's reason
 
@@ -42,18 +42,20 @@ struct value jdoc_root(const struct jdoc *doc);
 struct jpaths;
 struct jpaths *jpaths_new(void);
 void jpaths_free(struct jpaths *paths);
-// Wants what stands at `path` in slot number `slot` (several paths, several slots; the same path may fill several slots).
-// A path with no steps is the root. Keys are compared bytewise; an index counts from 0.
+// Wants what stands at `path` in slot number `slot` (several paths, several slots; the same path may fill several
+// slots). A path with no steps is the root. Keys are compared bytewise; an index counts from 0.
 void jpaths_add(struct jpaths *paths, struct path path, unsigned slot);
 // Fills slots[slot] for each wanted path of `root` (a value of this doc: the root, or an element of it); those not
 // there become VALUE_ABSENT. JDOC_DUPLICATE_KEY when an object holds a key on a wanted path twice; else JDOC_OK.
-enum jdoc_result jdoc_extract(const struct jdoc *doc, const struct value *root, const struct jpaths *paths, struct value *slots);
+enum jdoc_result jdoc_extract(const struct jdoc *doc, const struct value *root, const struct jpaths *paths,
+                              struct value *slots);
 
 // ---- writing -------------------------------------------------------------------------
 
-void json_write_string(struct buf *out, struct str s); // quoted; invalid UTF-8 becomes U+FFFD
+void json_write_string(struct buf *out, struct str s);  // quoted; invalid UTF-8 becomes U+FFFD
 void json_write_double(struct buf *out, double number); // shortest text that reads back the same; not finite: null
-// Any value; map members in their own order; bytes as base64, timestamps RFC 3339, durations "1.5s"; absent and error: null.
+// Any value; map members in their own order; bytes as base64, timestamps RFC 3339, durations "1.5s"; absent and error:
+// null.
 void json_write_value(struct buf *out, const struct value *value);
 // `"key":` with a comma before it unless it opens an object.
 void json_write_key(struct buf *out, struct str key);

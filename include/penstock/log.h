@@ -20,9 +20,9 @@
 struct journal;
 
 struct journal_options {
-    const char *dir;          // made if missing
-    uint64_t segment_bytes;   // a new segment begins past this (default 64 MiB when 0)
-    uint64_t max_bytes;       // of all segments; an append beyond fails with STATUS_FULL (default: no bound when 0)
+    const char *dir;           // made if missing
+    uint64_t segment_bytes;    // a new segment begins past this (default 64 MiB when 0)
+    uint64_t max_bytes;        // of all segments; an append beyond fails with STATUS_FULL (default: no bound when 0)
     uint32_t max_record_bytes; // (default 16 MiB when 0)
     // Take the folder's lock (flock); STATUS_DENIED names the holder's pid. Without it nothing keeps two processes
     // apart, and opening cuts what it takes for a torn end.
@@ -31,8 +31,8 @@ struct journal_options {
 
 struct journal_record {
     uint64_t seq;
-    uint8_t type;     // means something to the caller only
-    int64_t time_ms;  // the log's time; never less than the record before
+    uint8_t type;       // means something to the caller only
+    int64_t time_ms;    // the log's time; never less than the record before
     struct str payload; // valid until the next call on the cursor
 };
 
@@ -52,7 +52,7 @@ void journal_close(struct journal *journal); // syncs what it can; NULL is fine.
 // it is behind. False: nothing of it is in the journal (STATUS_FULL, STATUS_IO; the journal stays usable, call again
 // later).
 bool journal_append(struct journal *journal, uint8_t type, int64_t time_ms, const struct str *parts, size_t n_parts,
-    uint64_t *seq, struct status *status);
+                    uint64_t *seq, struct status *status);
 // All appended records are on the device afterwards. On a failed fsync the segment is not trusted again: its records
 // that were not durable are written to a new segment by this or the next call (never fsync the same descriptor twice
 // after an error).

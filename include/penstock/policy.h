@@ -28,14 +28,15 @@ struct policy_source { // a configured source
     struct str map; // name of its map; empty: the map of the source's own name
 };
 struct policy_bundle {
-    struct arena *arena; // owns everything
+    struct arena *arena;       // owns everything
     struct policy_file *files; // sorted by path
     size_t n_files;
     struct policy_source *sources; // none: every map is a source of its own name
     size_t n_sources;
 };
 // All *.yaml, *.yml and *.json below `dir`, sorted; no links out of it are followed. `sources` may be NULL.
-struct policy_bundle *policy_bundle_load(const char *dir, const struct policy_source *sources, size_t n_sources, struct status *status);
+struct policy_bundle *policy_bundle_load(const char *dir, const struct policy_source *sources, size_t n_sources,
+                                         struct status *status);
 void policy_bundle_write(const struct policy_bundle *bundle, struct buf *out); // the same bundle, the same bytes
 struct policy_bundle *policy_bundle_read(struct str bytes, struct status *status);
 void policy_bundle_free(struct policy_bundle *bundle);
@@ -56,8 +57,10 @@ struct findings {
 #define FINDINGS_MAX 1000 // further ones are counted in n_errors only
 void findings_init(struct findings *findings);
 void findings_free(struct findings *findings);
-void findings_add(struct findings *findings, bool error, struct str file, unsigned line, unsigned column, const char *format, ...) PENSTOCK_PRINTF(6, 7);
-void findings_write(const struct findings *findings, struct buf *out); // `file:line:column: error: text`, a line each, sorted
+void findings_add(struct findings *findings, bool error, struct str file, unsigned line, unsigned column,
+                  const char *format, ...) PENSTOCK_PRINTF(6, 7);
+void findings_write(const struct findings *findings,
+                    struct buf *out); // `file:line:column: error: text`, a line each, sorted
 
 // ---- the compiled policy ----------------------------------------------------------------
 
@@ -116,7 +119,7 @@ struct route {
     unsigned line;
     int64_t version;
     enum route_mode mode;
-    struct expr *when; // NULL: every event of its sources
+    struct expr *when;         // NULL: every event of its sources
     struct evidence *evidence; // none: the condition is the evidence (confidence 1)
     size_t n_evidence;
     int64_t confidence_within_ms;    // 0: evidence of one event only
@@ -134,7 +137,7 @@ struct route {
     bool allow_unowned;
     struct expr *severity; // string; never NULL
     struct template title;
-    struct str owner, runbook; // empty: none
+    struct str owner, runbook;                        // empty: none
     int64_t acknowledge_within_ms, resolve_within_ms; // 0: none
     struct str *escalate_to;
     size_t n_escalate_to;
@@ -142,11 +145,19 @@ struct route {
 
 // What the gate works with.
 
-enum limit_key { LIMIT_SUBJECT, LIMIT_DETECTOR, LIMIT_ROUTE, LIMIT_TENANT, LIMIT_ACTION, LIMIT_CONSUMER, LIMIT_KEY_COUNT };
+enum limit_key {
+    LIMIT_SUBJECT,
+    LIMIT_DETECTOR,
+    LIMIT_ROUTE,
+    LIMIT_TENANT,
+    LIMIT_ACTION,
+    LIMIT_CONSUMER,
+    LIMIT_KEY_COUNT
+};
 enum limit_over { OVER_HOLD, OVER_ALERT };
 struct limit {
     struct str name;
-    unsigned per;  // set of 1 << enum limit_key; 0: global
+    unsigned per;        // set of 1 << enum limit_key; 0: global
     struct str *actions; // only these; none: all
     size_t n_actions;
     int64_t rate_count, rate_per_ms, burst; // rate_count tokens per rate_per_ms, at most burst at once
@@ -169,7 +180,7 @@ struct consumer {
 // Slots of `accepts`: event.* and identity.* as everywhere, then what the record is.
 enum accept_slot {
     ACCEPT_KIND = SLOT_RAW, // "signal" | "alert"
-    ACCEPT_ACTION, // absent for alerts
+    ACCEPT_ACTION,          // absent for alerts
     ACCEPT_TYPE,
     ACCEPT_ROUTE,
     ACCEPT_SEVERITY,
@@ -196,7 +207,7 @@ struct policy {
     struct consumer *consumers;
     size_t n_consumers;
     struct str default_owner; // never empty
-    struct limit *limits; // in the fixed order: subject, detector, route, tenant/action, consumer, global
+    struct limit *limits;     // in the fixed order: subject, detector, route, tenant/action, consumer, global
     size_t n_limits;
     int64_t hold_ttl_ms;
     uint32_t hold_max;
@@ -219,12 +230,13 @@ struct policy_test {
     struct str identities_json; // a JSON list for inventory_parse, "[]" if none
     struct policy_test_event *events;
     size_t n_events;
-    // What is expected; -1: not said. Counts over all consumers' kinds, each output counted once whatever the number of consumers.
+    // What is expected; -1: not said. Counts over all consumers' kinds, each output counted once whatever the number of
+    // consumers.
     int64_t expect_alerts, expect_signals, expect_held, expect_deduplicated, expect_dead, expect_drop;
-    struct str expect_why;    // of some alert; empty: not said
-    struct str expect_action; // of some signal
-    struct str expect_owner;  // of some alert
-    double expect_confidence; // of some output, within 0.005; negative: not said
+    struct str expect_why;       // of some alert; empty: not said
+    struct str expect_action;    // of some signal
+    struct str expect_owner;     // of some alert
+    double expect_confidence;    // of some output, within 0.005; negative: not said
     struct str *expect_evidence; // names that must all have fired in some output
     size_t n_expect_evidence;
 };

@@ -24,7 +24,8 @@ struct coordinates {
     int32_t partition;
     int64_t offset;
     uint32_t index;
-    bool ordered; // offsets of this partition only ever grow (Kafka, files); false: redelivery comes out of order (JetStream)
+    bool ordered; // offsets of this partition only ever grow (Kafka, files); false: redelivery comes out of order
+                  // (JetStream)
 };
 // Bounds of what one event may carry; more is a dead letter ("too_many_routes") or cut (texts).
 #define CANDIDATE_MAX_BYTES (256 * 1024)
@@ -64,7 +65,8 @@ struct candidate_writer {
     size_t count_at;
     uint16_t n_hits;
 };
-void candidate_begin(struct candidate_writer *writer, struct buf *out, const struct candidate *candidate); // all but hits
+void candidate_begin(struct candidate_writer *writer, struct buf *out,
+                     const struct candidate *candidate); // all but hits
 void candidate_add_hit(struct candidate_writer *writer, const struct hit *hit);
 void candidate_end(struct candidate_writer *writer);
 // Reading: values and texts point into `bytes`, lists read it in place. False: damaged (a bug or a corrupt log).
@@ -72,10 +74,12 @@ bool candidate_read(struct str bytes, struct candidate *out);
 // Walks the hits; *cursor starts at 0. False at the end.
 bool candidate_next_hit(const struct candidate *candidate, size_t *cursor, struct hit *out);
 
-// Whether this is one definite identity: not empty, no wildcard, no word for "none" or "everybody" ("unknown", "-", "all", …).
+// Whether this is one definite identity: not empty, no wildcard, no word for "none" or "everybody" ("unknown", "-",
+// "all", …).
 bool subject_is_definite(struct str subject);
 
-// The ids: the same cause gives the same ids on every machine and at every try (no clock, no random number, no delivery count).
+// The ids: the same cause gives the same ids on every machine and at every try (no clock, no random number, no delivery
+// count).
 struct hash128 cause_id(const struct coordinates *at); // "txn": one per event
 // One per output record: cause, route, what it is ("signal", "alert", "held_expired", …), and the consumer.
 struct hash128 output_id(const struct coordinates *at, struct str route, struct str what, struct str consumer);
@@ -85,8 +89,8 @@ struct hash128 output_id(const struct coordinates *at, struct str route, struct 
 struct dead_letter {
     struct coordinates at;
     int64_t received_ms;
-    struct str reason; // "invalid_utf8", "too_deep", "unknown_subject", …: one of a fixed set
-    struct str detail; // for people
+    struct str reason;   // "invalid_utf8", "too_deep", "unknown_subject", …: one of a fixed set
+    struct str detail;   // for people
     uint64_t full_bytes; // of the input as it stood
     struct str bytes;    // the input, cut to DEAD_LETTER_MAX_BYTES
 };
@@ -116,18 +120,20 @@ bool policy_record_read(struct str bytes, struct policy_record *out);
 
 // X(NAME, "member"): the members of an output record, in their order. A consumer's `fields` choose among them.
 #define OUTPUT_FIELDS(X) \
-    X(KIND, "kind") X(ID, "id") X(TXN, "txn") X(TIME, "time") X(CONSUMER, "consumer") X(ROUTE, "route") \
-    X(POLICY_VERSION, "policy_version") X(TENANT, "tenant") X(SUBJECT, "subject") X(TYPE, "type") X(ACTION, "action") \
-    X(CONFIDENCE, "confidence") X(EVIDENCE, "evidence") X(BOUNDARIES, "boundaries") X(EVENT, "event") \
-    X(DUPLICATES, "duplicates") X(REASON, "reason") X(GUARD, "guard") X(WHY, "why") X(SEVERITY, "severity") \
-    X(TITLE, "title") X(OWNER, "owner") X(STEWARD, "steward") X(ACKNOWLEDGE_BY, "acknowledge_by") \
-    X(RESOLVE_BY, "resolve_by") X(ESCALATE_TO, "escalate_to") X(RUNBOOK, "runbook") X(REVOCATION, "revocation") \
-    X(DEPENDENTS, "dependents")
+    X(KIND, "kind") \
+    X(ID, "id") \
+    X(TXN, "txn") X(TIME, "time") X(CONSUMER, "consumer") X(ROUTE, "route") X(POLICY_VERSION, "policy_version") \
+        X(TENANT, "tenant") X(SUBJECT, "subject") X(TYPE, "type") X(ACTION, "action") X(CONFIDENCE, "confidence") \
+            X(EVIDENCE, "evidence") X(BOUNDARIES, "boundaries") X(EVENT, "event") X(DUPLICATES, "duplicates") \
+                X(REASON, "reason") X(GUARD, "guard") X(WHY, "why") X(SEVERITY, "severity") X(TITLE, "title") \
+                    X(OWNER, "owner") X(STEWARD, "steward") X(ACKNOWLEDGE_BY, "acknowledge_by") \
+                        X(RESOLVE_BY, "resolve_by") X(ESCALATE_TO, "escalate_to") X(RUNBOOK, "runbook") \
+                            X(REVOCATION, "revocation") X(DEPENDENTS, "dependents")
 enum output_field {
 #define X(name, member) OUTPUT_##name,
     OUTPUT_FIELDS(X)
 #undef X
-    OUTPUT_FIELD_COUNT
+        OUTPUT_FIELD_COUNT
 };
 #define OUTPUT_ALL_FIELDS ((UINT64_C(1) << OUTPUT_FIELD_COUNT) - 1)
 int output_field_find(struct str member); // -1: none
@@ -135,7 +141,12 @@ int output_field_find(struct str member); // -1: none
 enum output_kind { OUTPUT_IS_SIGNAL, OUTPUT_IS_ALERT, OUTPUT_IS_DEAD_LETTER };
 enum output_format { FORMAT_JSON, FORMAT_CLOUDEVENTS };
 
-enum boundary { BOUNDARY_NONE = 0, BOUNDARY_PRIVILEGE = 1, BOUNDARY_DATA = 2, BOUNDARY_TRUST = 4 }; // a set is an OR of them
+enum boundary {
+    BOUNDARY_NONE = 0,
+    BOUNDARY_PRIVILEGE = 1,
+    BOUNDARY_DATA = 2,
+    BOUNDARY_TRUST = 4
+}; // a set is an OR of them
 
 struct output_evidence {
     struct str name;
@@ -173,7 +184,8 @@ struct output {
     size_t n_escalate_to;
     const struct dead_letter *dead_letter; // kind OUTPUT_IS_DEAD_LETTER
 };
-// One JSON document, no newline; `fields` is a set of 1 << enum output_field. The same output gives the same bytes, always.
+// One JSON document, no newline; `fields` is a set of 1 << enum output_field. The same output gives the same bytes,
+// always.
 void output_write(struct buf *out, const struct output *output, enum output_format format, uint64_t fields);
 struct str output_content_type(enum output_format format);
 struct str output_subject_key(const struct output *output); // Kafka's message key: the subject's id

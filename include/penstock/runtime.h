@@ -28,7 +28,8 @@ struct config {
     int64_t journal_segment_bytes, journal_max_bytes, stream_max_bytes;
     int64_t snapshot_every_ms;
 };
-// Reads and checks; relative paths are made relative to the file's folder, {env:} and {file:} are looked up. NULL: see findings.
+// Reads and checks; relative paths are made relative to the file's folder, {env:} and {file:} are looked up. NULL: see
+// findings.
 struct config *config_load(const char *path, struct findings *findings);
 void config_free(struct config *config);
 void config_schema(struct buf *out); // JSON Schema (draft 2020-12) from the tables that config_load reads by
@@ -37,8 +38,8 @@ struct policy_source *config_policy_sources(const struct config *config);
 
 // ---- the service -------------------------------------------------------------------------
 
-// Runs until SIGTERM or SIGINT, or until all sources have ended. The process's exit code: 0 after a clean stop, 1 when it
-// cannot start (said on stderr), 70 when it had to give up while running.
+// Runs until SIGTERM or SIGINT, or until all sources have ended. The process's exit code: 0 after a clean stop, 1 when
+// it cannot start (said on stderr), 70 when it had to give up while running.
 int service_run(const struct config *config);
 
 // ---- offline ---------------------------------------------------------------------------------
@@ -48,7 +49,8 @@ struct offline;
 struct offline *offline_new(struct policy *policy, struct inventory *inventory, gate_emit *emit, void *ctx);
 void offline_free(struct offline *offline);
 // One raw message through everything. `clock_ms` >= 0 is the gate's time; -1: the event's own time, never going back.
-void offline_message(struct offline *offline, const struct source_binding *source, const struct sift_input *input, int64_t clock_ms);
+void offline_message(struct offline *offline, const struct source_binding *source, const struct sift_input *input,
+                     int64_t clock_ms);
 // Time passes: timers due until then act.
 void offline_advance(struct offline *offline, int64_t clock_ms);
 const struct sift_counts *offline_sift_counts(const struct offline *offline);

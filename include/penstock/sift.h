@@ -30,10 +30,10 @@
     X(unknown_subject, "to be enforced, but it names no definite subject")
 
 struct sift_counts {
-    uint64_t events;     // after unwrapping
+    uint64_t events; // after unwrapping
     uint64_t bytes;
-    uint64_t dropped;    // events that no route concerns
-    uint64_t candidates; // events that at least one route concerns
+    uint64_t dropped;           // events that no route concerns
+    uint64_t candidates;        // events that at least one route concerns
     uint64_t failed_conditions; // conditions that ended in an error (not: absent); they do not hold
 #define X(name, help) uint64_t name;
     struct {
@@ -45,8 +45,8 @@ struct sift_counts {
 struct sift_input {
     struct coordinates at; // index 0
     int64_t received_ms;
-    struct str bytes;      // JDOC_PADDING readable bytes behind
-    uint64_t full_bytes;   // more than bytes.len: it was cut, a dead letter
+    struct str bytes;    // JDOC_PADDING readable bytes behind
+    uint64_t full_bytes; // more than bytes.len: it was cut, a dead letter
 };
 
 // Records for the log, in order; memory is reused by sift_output_clear.
@@ -64,8 +64,7 @@ void sift_output_clear(struct sift_output *out);
 void sift_output_free(struct sift_output *out);
 // What was appended to `out->bytes` from `at` on is a record of this type.
 void sift_output_add(struct sift_output *out, enum record_type type, size_t at);
-static inline struct str sift_record_bytes(const struct sift_output *out, const struct sift_record *record)
-{
+static inline struct str sift_record_bytes(const struct sift_output *out, const struct sift_record *record) {
     return (struct str){out->bytes.ptr + record->at, record->len};
 }
 
@@ -73,8 +72,10 @@ struct sifter;
 struct sifter *sifter_new(size_t max_event_bytes);
 void sifter_free(struct sifter *sifter);
 // Appends the message's records to `out`. `source` is a binding of `policy`.
-void sift_message(struct sifter *sifter, const struct policy *policy, const struct source_binding *source, const struct inventory *inventory, const struct sift_input *input, struct sift_output *out);
-const struct sift_counts *sifter_counts(const struct sifter *sifter); // the sifter's thread; others may read stale numbers
+void sift_message(struct sifter *sifter, const struct policy *policy, const struct source_binding *source,
+                  const struct inventory *inventory, const struct sift_input *input, struct sift_output *out);
+const struct sift_counts *
+sifter_counts(const struct sifter *sifter);                        // the sifter's thread; others may read stale numbers
 uint64_t sift_counts_unreadable(const struct sift_counts *counts); // dead letters that were no events
 
 #endif

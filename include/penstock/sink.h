@@ -20,17 +20,17 @@ struct sink_config {
     struct kafka_settings kafka; // the producer is idempotent, acks=all
     char *topic;
     struct nats_settings nats;
-    char *subject; // JetStream subject; the stream must exist (its absence is shown in the stats and retried)
-    char *path;    // file: appended to, reopened when it was rotated; fsynced before it counts as acknowledged
+    char *subject;        // JetStream subject; the stream must exist (its absence is shown in the stats and retried)
+    char *path;           // file: appended to, reopened when it was rotated; fsynced before it counts as acknowledged
     size_t max_in_flight; // records sent and not yet acknowledged (default 1024 when 0)
 };
 
 struct sink_record {
-    uint64_t seq;       // ascending within a consumer
-    struct str id;      // 32 hex digits: Nats-Msg-Id, Kafka header "id"
-    struct str key;     // Kafka's message key (the subject); may be empty
+    uint64_t seq;            // ascending within a consumer
+    struct str id;           // 32 hex digits: Nats-Msg-Id, Kafka header "id"
+    struct str key;          // Kafka's message key (the subject); may be empty
     struct str content_type; // "application/json", "application/cloudevents+json", …
-    struct str payload; // copied by the sink if it needs it longer
+    struct str payload;      // copied by the sink if it needs it longer
 };
 
 enum sink_sent {
@@ -49,8 +49,9 @@ struct sink;
 // Connects in the background; NULL only for settings that can never work.
 struct sink *sink_open(const struct sink_config *config, struct status *status);
 enum sink_sent sink_send(struct sink *sink, const struct sink_record *record, struct status *status);
-// Serves the client library, waits at most timeout_ms for news. *acked_seq: all records up to it are acknowledged (0: none yet).
-// False: a record in flight was refused or timed out; the sink has let go of everything in flight, send again from *acked_seq + 1.
+// Serves the client library, waits at most timeout_ms for news. *acked_seq: all records up to it are acknowledged (0:
+// none yet). False: a record in flight was refused or timed out; the sink has let go of everything in flight, send
+// again from *acked_seq + 1.
 bool sink_poll(struct sink *sink, int timeout_ms, uint64_t *acked_seq, struct status *status);
 void sink_get_stats(struct sink *sink, struct sink_stats *out);
 // Waits at most timeout_ms for what is in flight.

@@ -17,8 +17,8 @@ enum value_type {
     VALUE_ABSENT, // not there: a field the event does not have
     VALUE_NULL,
     VALUE_BOOL,
-    VALUE_INT,    // int64
-    VALUE_UINT,   // uint64
+    VALUE_INT,  // int64
+    VALUE_UINT, // uint64
     VALUE_DOUBLE,
     VALUE_STRING, // UTF-8
     VALUE_BYTES,
@@ -26,12 +26,12 @@ enum value_type {
     VALUE_DURATION,  // .seconds and .nanos of one sign
     VALUE_LIST,
     VALUE_MAP,
-    VALUE_TYPE,   // .string names it
-    VALUE_IP,     // .ip, arena-owned
-    VALUE_CIDR,   // .network, arena-owned
+    VALUE_TYPE,     // .string names it
+    VALUE_IP,       // .ip, arena-owned
+    VALUE_CIDR,     // .network, arena-owned
     VALUE_OPTIONAL, // .inner, NULL when none
-    VALUE_ERROR,  // .string says what went wrong (a static text or in the arena)
-    VALUE_ANY,    // never a value: "any type", for static types
+    VALUE_ERROR,    // .string says what went wrong (a static text or in the arena)
+    VALUE_ANY,      // never a value: "any type", for static types
 };
 
 struct value;
@@ -65,21 +65,41 @@ struct value_source {
     bool (*at)(const struct value_source *source, uint64_t node, size_t index, struct value *out);
     // Map member by key; false: no such member.
     bool (*get)(const struct value_source *source, uint64_t node, const struct value *key, struct value *out);
-    // Walk: *cursor starts at 0 and is the source's business afterwards. For a list `key` is the index. `key` may be NULL.
-    bool (*next)(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key, struct value *out);
+    // Walk: *cursor starts at 0 and is the source's business afterwards. For a list `key` is the index. `key` may be
+    // NULL.
+    bool (*next)(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key,
+                 struct value *out);
 };
 
 #ifndef __cplusplus // compound literals of C
-static inline struct value value_absent(void) { return (struct value){.type = VALUE_ABSENT}; }
-static inline struct value value_bool(bool b) { return (struct value){.type = VALUE_BOOL, .boolean = b}; }
-static inline struct value value_int(int64_t n) { return (struct value){.type = VALUE_INT, .int64 = n}; }
-static inline struct value value_uint(uint64_t n) { return (struct value){.type = VALUE_UINT, .uint64 = n}; }
-static inline struct value value_double(double n) { return (struct value){.type = VALUE_DOUBLE, .real = n}; }
-static inline struct value value_string(struct str s) { return (struct value){.type = VALUE_STRING, .string = s}; }
-static inline struct value value_error(const char *text) { return (struct value){.type = VALUE_ERROR, .string = str_of(text)}; }
-static inline struct value value_timestamp(int64_t seconds, int32_t nanos) { return (struct value){.type = VALUE_TIMESTAMP, .nanos = nanos, .seconds = seconds}; }
+static inline struct value value_absent(void) {
+    return (struct value){.type = VALUE_ABSENT};
+}
+static inline struct value value_bool(bool b) {
+    return (struct value){.type = VALUE_BOOL, .boolean = b};
+}
+static inline struct value value_int(int64_t n) {
+    return (struct value){.type = VALUE_INT, .int64 = n};
+}
+static inline struct value value_uint(uint64_t n) {
+    return (struct value){.type = VALUE_UINT, .uint64 = n};
+}
+static inline struct value value_double(double n) {
+    return (struct value){.type = VALUE_DOUBLE, .real = n};
+}
+static inline struct value value_string(struct str s) {
+    return (struct value){.type = VALUE_STRING, .string = s};
+}
+static inline struct value value_error(const char *text) {
+    return (struct value){.type = VALUE_ERROR, .string = str_of(text)};
+}
+static inline struct value value_timestamp(int64_t seconds, int32_t nanos) {
+    return (struct value){.type = VALUE_TIMESTAMP, .nanos = nanos, .seconds = seconds};
+}
 #endif
-static inline bool value_is_string(const struct value *v) { return v->type == VALUE_STRING; }
+static inline bool value_is_string(const struct value *v) {
+    return v->type == VALUE_STRING;
+}
 // Present in the sense of the maps: there, not null, not an empty string, list or map.
 bool value_is_present(const struct value *v);
 const char *value_type_name(enum value_type type); // CEL's names: "int", "string", "google.protobuf.Timestamp", …

@@ -21,8 +21,7 @@ struct admin {
     unsigned port;
 };
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type, struct str body)
-{
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type, struct str body) {
     struct MHD_Response *response = MHD_create_response_from_buffer(body.len, (void *)body.ptr, MHD_RESPMEM_MUST_COPY);
     if (!response)
         return MHD_NO;
@@ -32,8 +31,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, 
     return result;
 }
 
-static enum MHD_Result serve(void *ctx, struct MHD_Connection *connection, const char *url, const char *method, const char *version, const char *upload, size_t *upload_size, void **request)
-{
+static enum MHD_Result serve(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
+                             const char *version, const char *upload, size_t *upload_size, void **request) {
     (void)version, (void)upload, (void)upload_size, (void)request;
     const struct admin *admin = ctx;
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
@@ -48,21 +47,24 @@ static enum MHD_Result serve(void *ctx, struct MHD_Connection *connection, const
         buf_free(&body);
         return result;
     }
-    return answer(connection, MHD_HTTP_NOT_FOUND, "text/plain", STR("no such page; there are /metrics /healthz /readyz\n"));
+    return answer(connection, MHD_HTTP_NOT_FOUND, "text/plain",
+                  STR("no such page; there are /metrics /healthz /readyz\n"));
 }
 
-static bool parse_listen(const char *listen, struct sockaddr_storage *address, socklen_t *len, struct status *status)
-{
+static bool parse_listen(const char *listen, struct sockaddr_storage *address, socklen_t *len, struct status *status) {
     const char *colon = strrchr(listen, ':');
     int64_t port = -1;
     if (!colon || !str_to_int64(str_of(colon + 1), &port) || port < 0 || port > 65535)
-        return status_fail(status, STATUS_INVALID, "listen: '%s' is not an address and a port, as in 127.0.0.1:9464", listen);
+        return status_fail(status, STATUS_INVALID, "listen: '%s' is not an address and a port, as in 127.0.0.1:9464",
+                           listen);
     struct str host = {listen, (size_t)(colon - listen)};
     if (host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
         host = (struct str){host.ptr + 1, host.len - 2};
     struct ip_address ip;
     if (!ip_parse(host, &ip))
-        return status_fail(status, STATUS_INVALID, "listen: '%.*s' is not an IP address; use 127.0.0.1 for this machine alone, 0.0.0.0 for all", STR_ARG(host));
+        return status_fail(status, STATUS_INVALID,
+                           "listen: '%.*s' is not an IP address; use 127.0.0.1 for this machine alone, 0.0.0.0 for all",
+                           STR_ARG(host));
     memset(address, 0, sizeof *address);
     if (ip.v4) {
         struct sockaddr_in *v4 = (struct sockaddr_in *)address;
@@ -80,17 +82,16 @@ static bool parse_listen(const char *listen, struct sockaddr_storage *address, s
     return true;
 }
 
-static unsigned bound_port(int socket)
-{
+static unsigned bound_port(int socket) {
     struct sockaddr_storage address;
     socklen_t len = sizeof address;
     must(getsockname(socket, (struct sockaddr *)&address, &len) == 0);
-    return ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port : ((struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
+                                              : ((struct sockaddr_in6 *)&address)->sin6_port);
 }
 
 // The socket is ours, so that a taken port is a clear message and not the library's NULL.
-static int open_socket(const char *listen_at, struct status *status)
-{
+static int open_socket(const char *listen_at, struct status *status) {
     struct sockaddr_storage address;
     socklen_t len = 0;
     if (!parse_listen(listen_at, &address, &len, status))
@@ -103,19 +104,22 @@ static int open_socket(const char *listen_at, struct status *status)
     int error = errno;
     if (fd >= 0)
         close(fd);
-    status_errno(status, error, "cannot listen on %s%s", listen_at, error == EADDRINUSE ? " (another process has the port: stop it, or set `listen` to another)" : "");
+    status_errno(status, error, "cannot listen on %s%s", listen_at,
+                 error == EADDRINUSE ? " (another process has the port: stop it, or set `listen` to another)" : "");
     return -1;
 }
 
-struct admin *admin_open(const char *listen_at, const struct admin_route *routes, size_t n_routes, void *ctx, struct status *status)
-{
+struct admin *admin_open(const char *listen_at, const struct admin_route *routes, size_t n_routes, void *ctx,
+                         struct status *status) {
     int fd = open_socket(listen_at, status);
     if (fd < 0)
         return NULL;
     struct admin *admin = must_alloc(sizeof *admin);
     *admin = (struct admin){.routes = routes, .n_routes = n_routes, .ctx = ctx, .port = bound_port(fd)};
-    admin->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, serve, admin, MHD_OPTION_LISTEN_SOCKET, fd,
-                                     MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_END);
+    admin->daemon =
+        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, serve, admin, MHD_OPTION_LISTEN_SOCKET, fd,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_END);
     if (!admin->daemon) {
         close(fd);
         free(admin);
@@ -125,10 +129,11 @@ struct admin *admin_open(const char *listen_at, const struct admin_route *routes
     return admin;
 }
 
-unsigned admin_port(const struct admin *admin) { return admin->port; }
+unsigned admin_port(const struct admin *admin) {
+    return admin->port;
+}
 
-void admin_close(struct admin *admin)
-{
+void admin_close(struct admin *admin) {
     if (!admin)
         return;
     MHD_stop_daemon(admin->daemon);

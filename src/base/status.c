@@ -19,26 +19,22 @@ static enum status_code code_of_errno(int error) {
     switch (error) {
     case ENOENT:
     case ESRCH:
-    case ENXIO:
-        return STATUS_NOT_FOUND;
+    case ENXIO: return STATUS_NOT_FOUND;
     case EACCES:
     case EPERM:
-    case EROFS:
-        return STATUS_DENIED;
+    case EROFS: return STATUS_DENIED;
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
     case EMFILE:
-    case ENFILE:
-        return STATUS_FULL;
+    case ENFILE: return STATUS_FULL;
     case EINVAL:
     case EISDIR:
     case ENOTDIR:
     case ENAMETOOLONG:
     case ELOOP:
     case EEXIST:
-    case ENOTEMPTY:
-        return STATUS_INVALID;
+    case ENOTEMPTY: return STATUS_INVALID;
     case EAGAIN:
     case EINTR:
     case EBUSY:
@@ -52,10 +48,8 @@ static enum status_code code_of_errno(int error) {
     case ENETUNREACH:
     case ENETDOWN:
     case EADDRINUSE:
-    case EADDRNOTAVAIL:
-        return STATUS_UNAVAILABLE;
-    default:
-        return STATUS_IO;
+    case EADDRNOTAVAIL: return STATUS_UNAVAILABLE;
+    default: return STATUS_IO;
     }
 }
 

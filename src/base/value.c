@@ -16,18 +16,13 @@ bool value_is_present(const struct value *v) {
     switch ((enum value_type)v->type) {
     case VALUE_ABSENT:
     case VALUE_NULL:
-    case VALUE_ERROR:
-        return false;
+    case VALUE_ERROR: return false;
     case VALUE_STRING:
-    case VALUE_BYTES:
-        return v->string.len > 0;
+    case VALUE_BYTES: return v->string.len > 0;
     case VALUE_LIST:
-    case VALUE_MAP:
-        return value_size(v) > 0;
-    case VALUE_OPTIONAL:
-        return v->inner != NULL;
-    default:
-        return true;
+    case VALUE_MAP: return value_size(v) > 0;
+    case VALUE_OPTIONAL: return v->inner != NULL;
+    default: return true;
     }
 }
 
@@ -121,8 +116,7 @@ struct map {
 // Equal values have equal hashes: a number hashes as the integer it equals, if there is one.
 static uint64_t hash_value(const struct value *v) {
     switch ((enum value_type)v->type) {
-    case VALUE_BOOL:
-        return v->boolean ? 3 : 5;
+    case VALUE_BOOL: return v->boolean ? 3 : 5;
     case VALUE_DOUBLE: {
         // An int64 and a uint64 that are equal have the same bits.
         if (v->real >= 0x1p63 && v->real < 0x1p64) {
@@ -136,13 +130,10 @@ static uint64_t hash_value(const struct value *v) {
         return hash64_bytes(&v->real, sizeof v->real);
     }
     case VALUE_INT:
-    case VALUE_UINT:
-        return hash64_bytes(&v->uint64, sizeof v->uint64);
+    case VALUE_UINT: return hash64_bytes(&v->uint64, sizeof v->uint64);
     case VALUE_STRING:
-    case VALUE_BYTES:
-        return hash64_bytes(v->string.ptr, v->string.len);
-    default:
-        return v->type; // no key of CEL or JSON
+    case VALUE_BYTES: return hash64_bytes(v->string.ptr, v->string.len);
+    default: return v->type; // no key of CEL or JSON
     }
 }
 
@@ -336,30 +327,21 @@ static bool equal_at(const struct value *a, const struct value *b, unsigned dept
     if (a->type != b->type || depth == 0)
         return false;
     switch ((enum value_type)a->type) {
-    case VALUE_NULL:
-        return true;
-    case VALUE_BOOL:
-        return a->boolean == b->boolean;
+    case VALUE_NULL: return true;
+    case VALUE_BOOL: return a->boolean == b->boolean;
     case VALUE_STRING:
     case VALUE_BYTES:
-    case VALUE_TYPE:
-        return str_eq(a->string, b->string);
+    case VALUE_TYPE: return str_eq(a->string, b->string);
     case VALUE_TIMESTAMP:
-    case VALUE_DURATION:
-        return a->seconds == b->seconds && a->nanos == b->nanos;
-    case VALUE_LIST:
-        return equal_lists(a, b, depth - 1);
-    case VALUE_MAP:
-        return equal_maps(a, b, depth - 1);
-    case VALUE_IP:
-        return memcmp(a->ip->bytes, b->ip->bytes, sizeof a->ip->bytes) == 0;
+    case VALUE_DURATION: return a->seconds == b->seconds && a->nanos == b->nanos;
+    case VALUE_LIST: return equal_lists(a, b, depth - 1);
+    case VALUE_MAP: return equal_maps(a, b, depth - 1);
+    case VALUE_IP: return memcmp(a->ip->bytes, b->ip->bytes, sizeof a->ip->bytes) == 0;
     case VALUE_CIDR:
         return a->network->bits == b->network->bits &&
                memcmp(a->network->address.bytes, b->network->address.bytes, sizeof a->network->address.bytes) == 0;
-    case VALUE_OPTIONAL:
-        return a->inner && b->inner ? equal_at(a->inner, b->inner, depth - 1) : a->inner == b->inner;
-    default:
-        return false; // what is absent or failed equals nothing, not even itself
+    case VALUE_OPTIONAL: return a->inner && b->inner ? equal_at(a->inner, b->inner, depth - 1) : a->inner == b->inner;
+    default: return false; // what is absent or failed equals nothing, not even itself
     }
 }
 

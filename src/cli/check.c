@@ -3,8 +3,7 @@
 
 #include "options.h"
 
-static bool check_config(const char *path, struct config **config)
-{
+static bool check_config(const char *path, struct config **config) {
     struct findings findings;
     findings_init(&findings);
     *config = config_load(path, &findings);
@@ -13,24 +12,26 @@ static bool check_config(const char *path, struct config **config)
     return *config != NULL;
 }
 
-static bool check_connections(const struct config *config, const struct policy *policy)
-{
+static bool check_connections(const struct config *config, const struct policy *policy) {
     bool ok = true;
     for (size_t i = 0; i < policy->n_consumers; i++) {
         const struct consumer *consumer = &policy->consumers[i];
-        bool kafka = consumer->to == TO_KAFKA && !config->kafka.brokers, nats = consumer->to == TO_NATS && !config->nats.url;
+        bool kafka = consumer->to == TO_KAFKA && !config->kafka.brokers,
+             nats = consumer->to == TO_NATS && !config->nats.url;
         if (!kafka && !nats)
             continue;
-        fprintf(stderr, "%.*s:%u:1: error: consumer '%.*s' sends to %s, but %s has no `%s:` connection\n", STR_ARG(consumer->file), consumer->line, STR_ARG(consumer->name), kafka ? "Kafka" : "NATS", config->path, kafka ? "kafka" : "nats");
+        fprintf(stderr, "%.*s:%u:1: error: consumer '%.*s' sends to %s, but %s has no `%s:` connection\n",
+                STR_ARG(consumer->file), consumer->line, STR_ARG(consumer->name), kafka ? "Kafka" : "NATS",
+                config->path, kafka ? "kafka" : "nats");
         ok = false;
     }
     return ok;
 }
 
-static int run(int argc, char **argv)
-{
+static int run(int argc, char **argv) {
     const char *config_path = NULL, *routes = NULL, *inventory_path = NULL;
-    const struct option options[] = {{"--config", &config_path, false}, {"--routes", &routes, false}, {"--inventory", &inventory_path, false}};
+    const struct option options[] = {
+        {"--config", &config_path, false}, {"--routes", &routes, false}, {"--inventory", &inventory_path, false}};
     int code;
     if (!options_read(&verb_check, options, COUNT_OF(options), &argc, argv, &code))
         return code;
@@ -43,13 +44,16 @@ static int run(int argc, char **argv)
     if (config && !inventory_path)
         inventory_path = config->inventory;
     size_t warnings = 0;
-    struct policy *policy = routes ? load_routes(routes, config ? config_policy_sources(config) : NULL, config ? config->n_sources : 0, true, &warnings) : NULL;
+    struct policy *policy = routes ? load_routes(routes, config ? config_policy_sources(config) : NULL,
+                                                 config ? config->n_sources : 0, true, &warnings)
+                                   : NULL;
     struct inventory *inventory = load_inventory_or_empty(inventory_path);
     if (policy && config)
         ok &= check_connections(config, policy);
     ok &= (policy || !routes) && inventory;
     if (ok && policy)
-        printf("ok: %zu maps, %zu routes, %zu consumers, %zu tests, %zu identities, %zu warnings\n", policy->n_maps, policy->n_routes, policy->n_consumers, policy->n_tests, inventory_size(inventory), warnings);
+        printf("ok: %zu maps, %zu routes, %zu consumers, %zu tests, %zu identities, %zu warnings\n", policy->n_maps,
+               policy->n_routes, policy->n_consumers, policy->n_tests, inventory_size(inventory), warnings);
     policy_unref(policy);
     inventory_unref(inventory);
     config_free(config);

@@ -4,8 +4,7 @@
 
 #include "options.h"
 
-static int run(int argc, char **argv)
-{
+static int run(int argc, char **argv) {
     const char *config_path = NULL, *address = NULL;
     const struct option options[] = {{"--config", &config_path, false}, {"--listen", &address, false}};
     int code;

@@ -3,10 +3,10 @@
 
 #include "penstock/cli.h"
 
-static const struct verb *const verbs[] = {&verb_run, &verb_check, &verb_test, &verb_replay, &verb_schema, &verb_health};
+static const struct verb *const verbs[] = {&verb_run,    &verb_check,  &verb_test,
+                                           &verb_replay, &verb_schema, &verb_health};
 
-static void print_help(FILE *out)
-{
+static void print_help(FILE *out) {
     fputs("penstock routes identity signals: raw identity events in, alerts for people and\n"
           "signals for machines out, each consumer on its own stream, never a cascade.\n\n",
           out);
@@ -15,8 +15,7 @@ static void print_help(FILE *out)
     fputs("\n`penstock VERB --help` says more. Try: penstock check --routes routes\n", out);
 }
 
-static int unknown_verb(const char *name)
-{
+static int unknown_verb(const char *name) {
     struct str names[COUNT_OF(verbs)];
     for (size_t i = 0; i < COUNT_OF(verbs); i++)
         names[i] = str_of(verbs[i]->name);
@@ -29,8 +28,7 @@ static int unknown_verb(const char *name)
     return EXIT_USAGE;
 }
 
-int cli_main(int argc, char **argv)
-{
+int cli_main(int argc, char **argv) {
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

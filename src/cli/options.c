@@ -3,8 +3,7 @@
 
 #include <stdio.h>
 
-int usage_error(const struct verb *verb, const char *format, ...)
-{
+int usage_error(const struct verb *verb, const char *format, ...) {
     va_list args;
     va_start(args, format);
     fprintf(stderr, "penstock %s: ", verb->name);
@@ -14,16 +13,14 @@ int usage_error(const struct verb *verb, const char *format, ...)
     return EXIT_USAGE;
 }
 
-static const struct option *find_option(const struct option *options, size_t n, struct str name)
-{
+static const struct option *find_option(const struct option *options, size_t n, struct str name) {
     for (size_t i = 0; i < n; i++)
         if (str_eq(str_of(options[i].name), name))
             return &options[i];
     return NULL;
 }
 
-static int unknown_option(const struct verb *verb, const struct option *options, size_t n, struct str name)
-{
+static int unknown_option(const struct verb *verb, const struct option *options, size_t n, struct str name) {
     struct str names[16];
     for (size_t i = 0; i < n && i < COUNT_OF(names); i++)
         names[i] = str_of(options[i].name);
@@ -33,8 +30,8 @@ static int unknown_option(const struct verb *verb, const struct option *options,
     return usage_error(verb, "unknown option %.*s", STR_ARG(name));
 }
 
-bool options_read(const struct verb *verb, const struct option *options, size_t n_options, int *argc, char **argv, int *exit_code)
-{
+bool options_read(const struct verb *verb, const struct option *options, size_t n_options, int *argc, char **argv,
+                  int *exit_code) {
     int kept = 1;
     for (int i = 1; i < *argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
@@ -69,8 +66,7 @@ bool options_read(const struct verb *verb, const struct option *options, size_t 
     return true;
 }
 
-void print_findings_to(const struct findings *findings, bool warnings_too)
-{
+void print_findings_to(const struct findings *findings, bool warnings_too) {
     struct buf text;
     buf_init(&text, 4 * 1024 * 1024);
     if (warnings_too || findings->n_errors > 0)
@@ -81,8 +77,8 @@ void print_findings_to(const struct findings *findings, bool warnings_too)
     buf_free(&text);
 }
 
-struct policy *load_routes(const char *dir, const struct policy_source *sources, size_t n_sources, bool show_warnings, size_t *n_warnings)
-{
+struct policy *load_routes(const char *dir, const struct policy_source *sources, size_t n_sources, bool show_warnings,
+                           size_t *n_warnings) {
     struct status status = {0};
     struct policy_bundle *bundle = policy_bundle_load(dir, sources, n_sources, &status);
     if (!bundle) {
@@ -100,8 +96,7 @@ struct policy *load_routes(const char *dir, const struct policy_source *sources,
     return policy;
 }
 
-struct inventory *load_inventory_or_empty(const char *path)
-{
+struct inventory *load_inventory_or_empty(const char *path) {
     struct status status = {0};
     if (!path)
         return inventory_empty();

@@ -29,8 +29,7 @@ struct replay {
     bool progress;
 };
 
-static void add_decision(struct decisions *list, const struct output *output)
-{
+static void add_decision(struct decisions *list, const struct output *output) {
     struct hash_parts parts = {.len = 0};
     hash_parts_int(&parts, (int64_t)output->txn.hi);
     hash_parts_int(&parts, (int64_t)output->txn.lo);
@@ -42,16 +41,14 @@ static void add_decision(struct decisions *list, const struct output *output)
     list->items[list->n++] = hash_parts_end(&parts);
 }
 
-static int order_hashes(const void *a, const void *b)
-{
+static int order_hashes(const void *a, const void *b) {
     const struct hash128 *x = a, *y = b;
     if (x->hi != y->hi)
         return x->hi < y->hi ? -1 : 1;
     return (x->lo > y->lo) - (x->lo < y->lo);
 }
 
-static uint64_t count_distinct(struct decisions *list)
-{
+static uint64_t count_distinct(struct decisions *list) {
     uint64_t distinct = 0;
     if (list->n > 0)
         qsort(list->items, list->n, sizeof *list->items, order_hashes);
@@ -60,14 +57,13 @@ static uint64_t count_distinct(struct decisions *list)
     return distinct;
 }
 
-static void show_dead_letter(struct replay *replay, const struct dead_letter *letter)
-{
+static void show_dead_letter(struct replay *replay, const struct dead_letter *letter) {
     if (replay->shown_dead++ < DEAD_LETTERS_SHOWN)
-        fprintf(stderr, "line %lld: dead letter: %.*s: %.*s\n", (long long)letter->at.offset, STR_ARG(letter->reason), STR_ARG(letter->detail));
+        fprintf(stderr, "line %lld: dead letter: %.*s: %.*s\n", (long long)letter->at.offset, STR_ARG(letter->reason),
+                STR_ARG(letter->detail));
 }
 
-static void show_output(void *ctx, const struct emission *emission)
-{
+static void show_output(void *ctx, const struct emission *emission) {
     struct replay *replay = ctx;
     const struct output *output = emission->output;
     if (!emission->consumer) {
@@ -83,8 +79,7 @@ static void show_output(void *ctx, const struct emission *emission)
     fwrite(replay->record.ptr, 1, replay->record.len, stdout);
 }
 
-static void show_progress(struct replay *replay, bool last)
-{
+static void show_progress(struct replay *replay, bool last) {
     int64_t now = clock_monotonic_ms();
     if (!replay->progress || (!last && now - replay->progress_ms < PROGRESS_EVERY_MS))
         return;
@@ -98,21 +93,22 @@ static void show_progress(struct replay *replay, bool last)
         fprintf(stderr, "\r%llu events", (unsigned long long)replay->lines);
 }
 
-static void replay_batch(struct replay *replay, const struct source_binding *binding, const struct batch *batch)
-{
+static void replay_batch(struct replay *replay, const struct source_binding *binding, const struct batch *batch) {
     for (size_t i = 0; i < batch->n; i++) {
         const struct message *message = &batch->messages[i];
         // Lines are counted over all files: that is an event's place in a replay.
-        struct sift_input input = {.at = {.source = binding->name, .offset = (int64_t)++replay->lines, .ordered = true}, .bytes = message->bytes, .full_bytes = message->full_bytes};
+        struct sift_input input = {.at = {.source = binding->name, .offset = (int64_t)++replay->lines, .ordered = true},
+                                   .bytes = message->bytes,
+                                   .full_bytes = message->full_bytes};
         offline_message(replay->offline, binding, &input, -1);
         replay->bytes += message->full_bytes + 1;
         show_progress(replay, false);
     }
 }
 
-static bool replay_file(struct replay *replay, const struct source_binding *binding, char *path)
-{
-    struct source_config config = {.name = (char *)"replay", .kind = SOURCE_FILE, .path = path, .max_message_bytes = MESSAGE_MAX_BYTES};
+static bool replay_file(struct replay *replay, const struct source_binding *binding, char *path) {
+    struct source_config config = {
+        .name = (char *)"replay", .kind = SOURCE_FILE, .path = path, .max_message_bytes = MESSAGE_MAX_BYTES};
     if (strcmp(path, "-") == 0)
         config.kind = SOURCE_STDIN;
     struct status status = {0};
@@ -139,27 +135,30 @@ static bool replay_file(struct replay *replay, const struct source_binding *bind
     return ok;
 }
 
-static void show_summary(struct replay *replay)
-{
+static void show_summary(struct replay *replay) {
     const struct sift_counts *sift = offline_sift_counts(replay->offline);
     const struct gate_counts *gate = gate_get_counts(offline_gate(replay->offline));
     uint64_t unreadable = sift_counts_unreadable(sift);
     if (replay->shown_dead > DEAD_LETTERS_SHOWN)
-        fprintf(stderr, "… and %llu more dead letters\n", (unsigned long long)(replay->shown_dead - DEAD_LETTERS_SHOWN));
-    fprintf(stderr, "in=%llu drop=%llu alert=%llu signal=%llu deduplicated=%llu held=%llu released=%llu shadow=%llu dead=%llu\n",
-            (unsigned long long)(sift->events + unreadable), (unsigned long long)(sift->dropped + gate->below),
-            (unsigned long long)count_distinct(&replay->alerts), (unsigned long long)count_distinct(&replay->signals),
-            (unsigned long long)gate->deduplicated, (unsigned long long)gate->held_now, (unsigned long long)gate->released,
-            (unsigned long long)(gate->shadow_alerts + gate->shadow_signals), (unsigned long long)replay->shown_dead);
+        fprintf(stderr, "… and %llu more dead letters\n",
+                (unsigned long long)(replay->shown_dead - DEAD_LETTERS_SHOWN));
+    fprintf(
+        stderr,
+        "in=%llu drop=%llu alert=%llu signal=%llu deduplicated=%llu held=%llu released=%llu shadow=%llu dead=%llu\n",
+        (unsigned long long)(sift->events + unreadable), (unsigned long long)(sift->dropped + gate->below),
+        (unsigned long long)count_distinct(&replay->alerts), (unsigned long long)count_distinct(&replay->signals),
+        (unsigned long long)gate->deduplicated, (unsigned long long)gate->held_now, (unsigned long long)gate->released,
+        (unsigned long long)(gate->shadow_alerts + gate->shadow_signals), (unsigned long long)replay->shown_dead);
     for (size_t i = 0; i < replay->policy->n_consumers; i++)
-        fprintf(stderr, "%s%.*s=%llu", i ? " " : "records: ", STR_ARG(replay->policy->consumers[i].name), (unsigned long long)replay->by_consumer[i]);
+        fprintf(stderr, "%s%.*s=%llu", i ? " " : "records: ", STR_ARG(replay->policy->consumers[i].name),
+                (unsigned long long)replay->by_consumer[i]);
     fputc('\n', stderr);
     if (sift->failed_conditions > 0)
-        fprintf(stderr, "note: %llu conditions ended in an error (not: a missing field) and did not hold\n", (unsigned long long)sift->failed_conditions);
+        fprintf(stderr, "note: %llu conditions ended in an error (not: a missing field) and did not hold\n",
+                (unsigned long long)sift->failed_conditions);
 }
 
-static int replay_all(struct replay *replay, const struct source_binding *binding, int n_files, char **files)
-{
+static int replay_all(struct replay *replay, const struct source_binding *binding, int n_files, char **files) {
     static char standard_input[] = "-";
     char *only[] = {standard_input};
     bool ok = true;
@@ -179,8 +178,7 @@ static int replay_all(struct replay *replay, const struct source_binding *bindin
     return ok && replay->shown_dead == 0 && fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
-static int unknown_source(const struct policy *policy, const char *name)
-{
+static int unknown_source(const struct policy *policy, const char *name) {
     struct str names[64];
     size_t n = 0;
     for (; n < policy->n_sources && n < COUNT_OF(names); n++)
@@ -191,10 +189,10 @@ static int unknown_source(const struct policy *policy, const char *name)
     return usage_error(&verb_replay, "no map is named '%s'; --source names the map that reads the events", name);
 }
 
-static int run(int argc, char **argv)
-{
+static int run(int argc, char **argv) {
     const char *routes = NULL, *inventory_path = NULL, *source = NULL;
-    const struct option options[] = {{"--routes", &routes, true}, {"--inventory", &inventory_path, false}, {"--source", &source, true}};
+    const struct option options[] = {
+        {"--routes", &routes, true}, {"--inventory", &inventory_path, false}, {"--source", &source, true}};
     int code;
     if (!options_read(&verb_replay, options, COUNT_OF(options), &argc, argv, &code))
         return code;
@@ -205,7 +203,9 @@ static int run(int argc, char **argv)
     if (inventory && !binding) {
         code = unknown_source(policy, source);
     } else if (inventory) {
-        struct replay replay = {.policy = policy, .by_consumer = must_alloc((policy->n_consumers + 1) * sizeof *replay.by_consumer), .progress = isatty(STDERR_FILENO) == 1};
+        struct replay replay = {.policy = policy,
+                                .by_consumer = must_alloc((policy->n_consumers + 1) * sizeof *replay.by_consumer),
+                                .progress = isatty(STDERR_FILENO) == 1};
         buf_init(&replay.record, RECORD_MAX_BYTES);
         replay.offline = offline_new(policy, inventory, show_output, &replay);
         code = replay_all(&replay, binding, argc - 1, argv + 1);

@@ -3,10 +3,12 @@
 
 #include "options.h"
 
-static int run(int argc, char **argv)
-{
+static int run(int argc, char **argv) {
     const char *path = NULL, *routes = NULL, *data = NULL, *listen = NULL;
-    const struct option options[] = {{"--config", &path, true}, {"--routes", &routes, false}, {"--data", &data, false}, {"--listen", &listen, false}};
+    const struct option options[] = {{"--config", &path, true},
+                                     {"--routes", &routes, false},
+                                     {"--data", &data, false},
+                                     {"--listen", &listen, false}};
     int code;
     if (!options_read(&verb_run, options, COUNT_OF(options), &argc, argv, &code))
         return code;

@@ -3,8 +3,7 @@
 
 #include "options.h"
 
-static int run(int argc, char **argv)
-{
+static int run(int argc, char **argv) {
     static const struct {
         const char *name;
         void (*write)(struct buf *out);

@@ -26,8 +26,7 @@ struct test_run {
     char failures[2000];
 };
 
-static void keep_output(void *ctx, const struct emission *emission)
-{
+static void keep_output(void *ctx, const struct emission *emission) {
     struct test_run *run = ctx;
     const struct output *output = emission->output;
     run->dead += output->kind == OUTPUT_IS_DEAD_LETTER;
@@ -43,8 +42,7 @@ static void keep_output(void *ctx, const struct emission *emission)
 }
 
 static void fail(struct test_run *run, const char *format, ...) PENSTOCK_PRINTF(2, 3);
-static void fail(struct test_run *run, const char *format, ...)
-{
+static void fail(struct test_run *run, const char *format, ...) {
     size_t len = strlen(run->failures);
     va_list args;
     va_start(args, format);
@@ -52,14 +50,12 @@ static void fail(struct test_run *run, const char *format, ...)
     va_end(args);
 }
 
-static void expect_count(struct test_run *run, const char *what, int64_t expected, uint64_t got)
-{
+static void expect_count(struct test_run *run, const char *what, int64_t expected, uint64_t got) {
     if (expected >= 0 && (uint64_t)expected != got)
         fail(run, "    %s: expected %lld, got %llu\n", what, (long long)expected, (unsigned long long)got);
 }
 
-static void list_seen(const struct test_run *run, struct str (*text)(const struct seen *), char *out, size_t size)
-{
+static void list_seen(const struct test_run *run, struct str (*text)(const struct seen *), char *out, size_t size) {
     snprintf(out, size, "%s", run->n_seen ? "" : "no output");
     for (size_t i = 0; i < run->n_seen; i++) {
         struct str one = text(&run->seen[i]);
@@ -68,12 +64,18 @@ static void list_seen(const struct test_run *run, struct str (*text)(const struc
     }
 }
 
-static struct str seen_why(const struct seen *seen) { return seen->why; }
-static struct str seen_action(const struct seen *seen) { return seen->action; }
-static struct str seen_owner(const struct seen *seen) { return seen->owner; }
+static struct str seen_why(const struct seen *seen) {
+    return seen->why;
+}
+static struct str seen_action(const struct seen *seen) {
+    return seen->action;
+}
+static struct str seen_owner(const struct seen *seen) {
+    return seen->owner;
+}
 
-static void expect_text(struct test_run *run, const char *what, struct str expected, struct str (*text)(const struct seen *))
-{
+static void expect_text(struct test_run *run, const char *what, struct str expected,
+                        struct str (*text)(const struct seen *)) {
     if (expected.len == 0)
         return;
     for (size_t i = 0; i < run->n_seen; i++)
@@ -84,8 +86,7 @@ static void expect_text(struct test_run *run, const char *what, struct str expec
     fail(run, "    %s: expected %.*s, got %s\n", what, STR_ARG(expected), got);
 }
 
-static void expect_confidence(struct test_run *run)
-{
+static void expect_confidence(struct test_run *run) {
     double expected = run->test->expect_confidence, nearest = -1.0;
     if (expected < 0.0)
         return;
@@ -101,16 +102,14 @@ static void expect_confidence(struct test_run *run)
         fail(run, "    confidence: expected %.3f, got %.3f\n", expected, nearest);
 }
 
-static bool has_evidence(const struct seen *seen, struct str name)
-{
+static bool has_evidence(const struct seen *seen, struct str name) {
     for (size_t i = 0; i < seen->n_evidence; i++)
         if (str_eq(seen->evidence[i], name))
             return true;
     return false;
 }
 
-static void expect_evidence(struct test_run *run)
-{
+static void expect_evidence(struct test_run *run) {
     for (size_t e = 0; e < run->test->n_expect_evidence; e++) {
         bool found = false;
         for (size_t i = 0; i < run->n_seen && !found; i++)
@@ -120,8 +119,7 @@ static void expect_evidence(struct test_run *run)
     }
 }
 
-static size_t route_index(const struct policy *policy, struct str name)
-{
+static size_t route_index(const struct policy *policy, struct str name) {
     size_t i = 0;
     while (i < policy->n_routes && !str_eq(policy->routes[i].name, name))
         i++;
@@ -129,8 +127,7 @@ static size_t route_index(const struct policy *policy, struct str name)
     return i;
 }
 
-static void judge(struct test_run *run, const struct policy *policy, const struct offline *offline)
-{
+static void judge(struct test_run *run, const struct policy *policy, const struct offline *offline) {
     const struct policy_test *test = run->test;
     const struct gate *gate = offline_gate(offline);
     const struct gate_counts *counts = gate_get_counts(gate);
@@ -150,8 +147,7 @@ static void judge(struct test_run *run, const struct policy *policy, const struc
     expect_evidence(run);
 }
 
-static void feed(struct test_run *run, const struct policy *policy, struct offline *offline)
-{
+static void feed(struct test_run *run, const struct policy *policy, struct offline *offline) {
     struct buf bytes;
     buf_init(&bytes, 16 * 1024 * 1024);
     for (size_t i = 0; i < run->test->n_events; i++) {
@@ -175,8 +171,7 @@ static void feed(struct test_run *run, const struct policy *policy, struct offli
     buf_free(&bytes);
 }
 
-static bool run_test(struct policy *policy, const struct policy_test *test)
-{
+static bool run_test(struct policy *policy, const struct policy_test *test) {
     struct status status = {0};
     struct test_run *run = must_alloc(sizeof *run);
     run->test = test;
@@ -192,15 +187,15 @@ static bool run_test(struct policy *policy, const struct policy_test *test)
     }
     bool ok = run->failures[0] == 0;
     if (!ok)
-        printf("FAILED %.*s: %.*s (%.*s:%u)\n%s", STR_ARG(test->route), STR_ARG(test->name), STR_ARG(test->file), test->line, run->failures);
+        printf("FAILED %.*s: %.*s (%.*s:%u)\n%s", STR_ARG(test->route), STR_ARG(test->name), STR_ARG(test->file),
+               test->line, run->failures);
     inventory_unref(inventory);
     arena_free(run->arena);
     free(run);
     return ok;
 }
 
-static int run(int argc, char **argv)
-{
+static int run(int argc, char **argv) {
     const char *routes = "routes";
     const struct option options[] = {{"--routes", &routes, false}};
     int code;

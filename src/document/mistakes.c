@@ -17,7 +17,9 @@ static const struct {
     {"found unknown escape character", NULL,
      "in \"double quotes\" a backslash is written \\\\; 'single quotes' take it as it is", false},
     {"did not find expected ',' or ']'", NULL,
-     "this list is not closed, or a comma is missing, or a text with '[' or '{' in it needs quotes, as in ['raw.target[0].id']", true},
+     "this list is not closed, or a comma is missing, or a text with '[' or '{' in it needs quotes, as in "
+     "['raw.target[0].id']",
+     true},
     {"did not find expected ',' or '}'", NULL,
      "this mapping is not closed, or a comma is missing, or a text that begins with '{' needs quotes", true},
     {"did not find expected key", "while parsing a block mapping",

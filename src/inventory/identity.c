@@ -57,8 +57,8 @@ static bool unknown_key(const struct member *member, struct status *status) {
     struct str key = {member->key.ptr, member->key.len < 80 ? member->key.len : 80};
     struct str nearest = str_nearest(key, keys, KEY_COUNT);
     if (nearest.len > 0) {
-        return place_fail(
-            &member->place, status, "an identity has no '%.*s'; did you mean '%.*s'?", STR_ARG(key), STR_ARG(nearest));
+        return place_fail(&member->place, status, "an identity has no '%.*s'; did you mean '%.*s'?", STR_ARG(key),
+                          STR_ARG(nearest));
     }
     char all[300] = "";
     size_t len = 0;
@@ -72,24 +72,18 @@ static bool unknown_key(const struct member *member, struct status *status) {
 
 static const char *wanted(enum value_type type) {
     switch (type) {
-    case VALUE_STRING:
-        return "a text in quotes";
-    case VALUE_INT:
-        return "a whole number";
-    case VALUE_DOUBLE:
-        return "a number";
-    case VALUE_BOOL:
-        return "true or false";
-    case VALUE_LIST:
-        return "a list of texts, [\"…\", \"…\"]";
-    default:
-        return "another value";
+    case VALUE_STRING: return "a text in quotes";
+    case VALUE_INT: return "a whole number";
+    case VALUE_DOUBLE: return "a number";
+    case VALUE_BOOL: return "true or false";
+    case VALUE_LIST: return "a list of texts, [\"…\", \"…\"]";
+    default: return "another value";
     }
 }
 
 static bool wrong_type(const struct member *member, enum value_type type, struct status *status) {
     return place_fail(&member->place, status, "'%.*s' must be %s, not %s", STR_ARG(member->key), wanted(type),
-        value_type_name((enum value_type)member->value.type));
+                      value_type_name((enum value_type)member->value.type));
 }
 
 static bool check_list(const struct member *member, bool networks, struct status *status) {
@@ -98,16 +92,17 @@ static bool check_list(const struct member *member, bool networks, struct status
     uint64_t cursor = 0;
     if (value_size(list) > IDENTITY_MAX_LIST) {
         return place_fail(&member->place, status, "'%.*s' has %zu elements; at most %u", STR_ARG(member->key),
-            value_size(list), IDENTITY_MAX_LIST);
+                          value_size(list), IDENTITY_MAX_LIST);
     }
     while (list->container.source->next(list->container.source, list->container.node, &cursor, NULL, &element)) {
         struct ip_network network;
         if (!value_is_string(&element) || element.string.len == 0) {
-            return place_fail(
-                &member->place, status, "'%.*s' must be a list of texts, none of them empty", STR_ARG(member->key));
+            return place_fail(&member->place, status, "'%.*s' must be a list of texts, none of them empty",
+                              STR_ARG(member->key));
         }
         if (networks && !ip_network_parse(element.string, &network)) {
-            return place_fail(&member->place, status,
+            return place_fail(
+                &member->place, status,
                 "'%.*s' in 'networks' is neither an address nor a network; write 10.0.0.0/8, 192.0.2.7 or "
                 "2001:db8::/32",
                 (int)(element.string.len < 60 ? element.string.len : 60), element.string.ptr);
@@ -130,8 +125,8 @@ static bool check_value(struct member *member, int key, struct status *status) {
         return place_fail(&member->place, status, "'id' is empty; an identity needs one");
     }
     if (key == IDENTITY_PRIVILEGE && (value->int64 < 0 || value->int64 > 3)) {
-        return place_fail(
-            &member->place, status, "'privilege' is %lld; it goes from 0 (none) to 3 (total)", (long long)value->int64);
+        return place_fail(&member->place, status, "'privilege' is %lld; it goes from 0 (none) to 3 (total)",
+                          (long long)value->int64);
     }
     if (key == IDENTITY_BLAST_RADIUS && !(isfinite(value->real) && value->real >= 0)) {
         return place_fail(&member->place, status, "'blast_radius' must be a number of 0 or more");
@@ -194,7 +189,7 @@ static bool keep_value(struct inventory *inventory, const struct value *value, u
 // ---- a record ----------------------------------------------------------------------------
 
 static bool read_members(struct identity *identity, struct inventory *inventory, const struct member *members, size_t n,
-    struct member *aliases, struct status *status) {
+                         struct member *aliases, struct status *status) {
     for (size_t i = 0; i < n; i++) {
         struct member member = members[i];
         int key = find_key(member.key);
@@ -210,8 +205,8 @@ static bool read_members(struct identity *identity, struct inventory *inventory,
         if (key == KEY_ALIASES) {
             *aliases = member;
         } else if (!keep_value(inventory, &member.value, 0, &identity->fields[key])) {
-            return place_fail(
-                &member.place, status, "'%.*s' is nested more than %u deep", STR_ARG(member.key), IDENTITY_MAX_DEPTH);
+            return place_fail(&member.place, status, "'%.*s' is nested more than %u deep", STR_ARG(member.key),
+                              IDENTITY_MAX_DEPTH);
         }
     }
     return true;
@@ -221,27 +216,26 @@ static bool add_name(struct inventory *inventory, struct str name, const struct 
     uint32_t taken = 0;
     const struct identity *holder = NULL;
     switch (inventory_name(inventory, (uint32_t)(inventory->n - 1), name, &taken)) {
-    case NAMED:
-        return true;
+    case NAMED: return true;
     case NAME_TAKEN:
         holder = &inventory->identities[taken];
-        return place_fail(place, status, "the name '%.*s' is given twice: it is the id or an alias of '%.*s' already",
+        return place_fail(
+            place, status, "the name '%.*s' is given twice: it is the id or an alias of '%.*s' already",
             (int)(name.len < 80 ? name.len : 80), name.ptr,
             (int)(holder->fields[IDENTITY_ID].string.len < 80 ? holder->fields[IDENTITY_ID].string.len : 80),
             holder->fields[IDENTITY_ID].string.ptr);
-    case NAMES_FULL:
-        break;
+    case NAMES_FULL: break;
     }
     return place_fail(place, status, "more than %u ids and aliases, the maximum of one inventory", INVENTORY_MAX_NAMES);
 }
 
-bool inventory_add(
-    struct inventory *inventory, const struct member *members, size_t n, struct place place, struct status *status) {
+bool inventory_add(struct inventory *inventory, const struct member *members, size_t n, struct place place,
+                   struct status *status) {
     struct identity identity = {.fields[IDENTITY_BLAST_RADIUS] = {.type = VALUE_DOUBLE, .real = 1}};
     struct member aliases = {.key = keys[KEY_ALIASES]};
     if (inventory->n == INVENTORY_MAX_IDENTITIES) {
-        return place_fail(
-            &place, status, "more than %d identities, the maximum of one inventory", INVENTORY_MAX_IDENTITIES);
+        return place_fail(&place, status, "more than %d identities, the maximum of one inventory",
+                          INVENTORY_MAX_IDENTITIES);
     }
     if (!read_members(&identity, inventory, members, n, &aliases, status)) {
         return false;

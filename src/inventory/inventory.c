@@ -130,7 +130,9 @@ const struct identity *inventory_find(const struct inventory *inventory, struct 
     return found == AMBIGUOUS ? NULL : &inventory->identities[found];
 }
 
-size_t inventory_size(const struct inventory *inventory) { return inventory->n; }
+size_t inventory_size(const struct inventory *inventory) {
+    return inventory->n;
+}
 
 struct inventory *inventory_empty(void) {
     struct inventory *inventory = must_alloc(sizeof *inventory);

@@ -43,8 +43,8 @@ struct member {
 };
 
 // A record's members in the file's order; each key once. Checked, copied, added and named.
-bool inventory_add(
-    struct inventory *inventory, const struct member *members, size_t n, struct place place, struct status *status);
+bool inventory_add(struct inventory *inventory, const struct member *members, size_t n, struct place place,
+                   struct status *status);
 // The type that a key's value must have; -1: no such key. `aliases` is a list.
 int identity_key_type(struct str key);
 

@@ -40,27 +40,21 @@ static struct value json_container(const json_t *json, struct arena *scratch, un
 
 static struct value json_value(const json_t *json, struct arena *scratch, unsigned depth) {
     switch (json_typeof(json)) {
-    case JSON_STRING:
-        return value_string((struct str){json_string_value(json), json_string_length(json)});
-    case JSON_INTEGER:
-        return value_int(json_integer_value(json));
-    case JSON_REAL:
-        return value_double(json_real_value(json));
+    case JSON_STRING: return value_string((struct str){json_string_value(json), json_string_length(json)});
+    case JSON_INTEGER: return value_int(json_integer_value(json));
+    case JSON_REAL: return value_double(json_real_value(json));
     case JSON_TRUE:
-    case JSON_FALSE:
-        return value_bool(json_is_true(json));
-    case JSON_NULL:
-        return (struct value){.type = VALUE_NULL};
+    case JSON_FALSE: return value_bool(json_is_true(json));
+    case JSON_NULL: return (struct value){.type = VALUE_NULL};
     case JSON_ARRAY:
-    case JSON_OBJECT:
-        break;
+    case JSON_OBJECT: break;
     }
     // One level more than is allowed: whoever keeps the value sees that it is too deep.
     return depth > IDENTITY_MAX_DEPTH ? value_list(scratch, NULL, 0) : json_container(json, scratch, depth);
 }
 
-static bool add_line(
-    struct inventory *inventory, struct str line, struct place place, struct arena *scratch, struct status *status) {
+static bool add_line(struct inventory *inventory, struct str line, struct place place, struct arena *scratch,
+                     struct status *status) {
     if (line.len > INVENTORY_MAX_LINE_BYTES) {
         return place_fail(&place, status, "a line of %zu bytes; at most %zu", line.len, INVENTORY_MAX_LINE_BYTES);
     }
@@ -130,7 +124,7 @@ static struct value yaml_value(const struct doc_node *node, int type, struct are
 }
 
 static bool add_node(struct inventory *inventory, const struct doc_node *node, const char *file, struct arena *scratch,
-    struct status *status) {
+                     struct status *status) {
     const struct place place = {file, node->line, node->column};
     if (node->kind != DOC_MAPPING) {
         return place_fail(&place, status, "not an identity; write {id: …, owner: …}");
@@ -139,20 +133,22 @@ static bool add_node(struct inventory *inventory, const struct doc_node *node, c
     must(members);
     for (size_t i = 0; i < node->n; i++) {
         const struct doc_member *member = &node->members[i];
-        members[i] = (struct member){member->key, yaml_value(&member->node, identity_key_type(member->key), scratch),
-            {file, member->line, member->column}};
+        members[i] = (struct member){member->key,
+                                     yaml_value(&member->node, identity_key_type(member->key), scratch),
+                                     {file, member->line, member->column}};
     }
     return inventory_add(inventory, members, node->n, place, status);
 }
 
 static bool add_document(struct inventory *inventory, const struct doc_node *document, const char *file,
-    struct arena *scratch, struct status *status) {
+                         struct arena *scratch, struct status *status) {
     const struct doc_node *list = document;
     if (document->kind == DOC_MAPPING) {
         for (size_t i = 0; i < document->n; i++) {
             const struct doc_member *member = &document->members[i];
             if (!str_eq(member->key, STR("identities"))) {
-                return place_fail(&(struct place){file, member->line, member->column}, status,
+                return place_fail(
+                    &(struct place){file, member->line, member->column}, status,
                     "'%.*s' is no key of an inventory; write a list of identities, or one under 'identities'",
                     (int)(member->key.len < 80 ? member->key.len : 80), member->key.ptr);
             }
@@ -164,7 +160,7 @@ static bool add_document(struct inventory *inventory, const struct doc_node *doc
     }
     if (list->kind != DOC_SEQUENCE) {
         return place_fail(&(struct place){file, list->line, list->column}, status,
-            "not a list of identities; begin each with '- id: …'");
+                          "not a list of identities; begin each with '- id: …'");
     }
     for (size_t i = 0; i < list->n; i++) {
         if (!add_node(inventory, &list->items[i], file, scratch, status)) {

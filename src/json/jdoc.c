@@ -20,20 +20,15 @@ struct value jdoc_value_at(const struct jdoc *doc, uint64_t at) {
         v.container.source = &doc->source;
         v.container.node = at;
         return v;
-    case '"':
-        return value_string(tape_string(tape, at));
-    case 'l':
-        return value_int((int64_t)tape->words[at + 1]);
-    case 'u':
-        return value_uint(tape->words[at + 1]);
+    case '"': return value_string(tape_string(tape, at));
+    case 'l': return value_int((int64_t)tape->words[at + 1]);
+    case 'u': return value_uint(tape->words[at + 1]);
     case 'd':
         v.type = VALUE_DOUBLE;
         memcpy(&v.real, &tape->words[at + 1], sizeof v.real);
         return v;
-    case 't':
-        return value_bool(true);
-    case 'f':
-        return value_bool(false);
+    case 't': return value_bool(true);
+    case 'f': return value_bool(false);
     default:
         must(tape_type(tape, at) == 'n');
         v.type = VALUE_NULL;

@@ -56,23 +56,16 @@ static void make_capacity(tape_parser *parser, size_t bytes) {
 static enum jdoc_result result_of(simdjson::error_code error) {
     must(error != simdjson::MEMALLOC); // there is capacity already
     switch (error) {
-    case simdjson::SUCCESS:
-        return JDOC_OK;
-    case simdjson::CAPACITY:
-        return JDOC_TOO_LARGE;
-    case simdjson::DEPTH_ERROR:
-        return JDOC_TOO_DEEP;
-    case simdjson::UTF8_ERROR:
-        return JDOC_INVALID_UTF8;
-    case simdjson::EMPTY:
-        return JDOC_EMPTY;
+    case simdjson::SUCCESS: return JDOC_OK;
+    case simdjson::CAPACITY: return JDOC_TOO_LARGE;
+    case simdjson::DEPTH_ERROR: return JDOC_TOO_DEEP;
+    case simdjson::UTF8_ERROR: return JDOC_INVALID_UTF8;
+    case simdjson::EMPTY: return JDOC_EMPTY;
     case simdjson::STRING_ERROR:
     case simdjson::UNESCAPED_CHARS:
-    case simdjson::UNCLOSED_STRING:
-        return JDOC_INVALID_STRING;
+    case simdjson::UNCLOSED_STRING: return JDOC_INVALID_STRING;
     case simdjson::NUMBER_ERROR:
-    case simdjson::NUMBER_OUT_OF_RANGE:
-        return JDOC_INVALID_NUMBER;
+    case simdjson::NUMBER_OUT_OF_RANGE: return JDOC_INVALID_NUMBER;
     default:
         // Later versions have a code of its own, here in the list, for integers beyond 64 bits.
         return static_cast<int>(error) == simdjson::NUMBER_ERROR + 1 ? JDOC_INVALID_NUMBER : JDOC_INVALID_SYNTAX;

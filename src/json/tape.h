@@ -39,14 +39,11 @@ static inline char tape_type(const struct tape *tape, uint64_t at) {
 static inline uint64_t tape_after(const struct tape *tape, uint64_t at) {
     switch (tape_type(tape, at)) {
     case '{':
-    case '[':
-        return (uint32_t)tape->words[at];
+    case '[': return (uint32_t)tape->words[at];
     case 'l':
     case 'u':
-    case 'd':
-        return at + 2;
-    default:
-        return at + 1;
+    case 'd': return at + 2;
+    default: return at + 1;
     }
 }
 

@@ -201,35 +201,17 @@ static void write_text(struct buf *out, const struct value *v) {
 
 static void write_value(struct buf *out, const struct value *v, unsigned depth) {
     switch ((enum value_type)v->type) {
-    case VALUE_BOOL:
-        buf_str(out, v->boolean ? STR("true") : STR("false"));
-        return;
-    case VALUE_INT:
-        write_int(out, v->int64);
-        return;
-    case VALUE_UINT:
-        write_uint(out, v->uint64);
-        return;
-    case VALUE_DOUBLE:
-        json_write_double(out, v->real);
-        return;
+    case VALUE_BOOL: buf_str(out, v->boolean ? STR("true") : STR("false")); return;
+    case VALUE_INT: write_int(out, v->int64); return;
+    case VALUE_UINT: write_uint(out, v->uint64); return;
+    case VALUE_DOUBLE: json_write_double(out, v->real); return;
     case VALUE_STRING:
-    case VALUE_TYPE:
-        json_write_string(out, v->string);
-        return;
-    case VALUE_BYTES:
-        json_write_base64(out, v->string);
-        return;
+    case VALUE_TYPE: json_write_string(out, v->string); return;
+    case VALUE_BYTES: json_write_base64(out, v->string); return;
     case VALUE_TIMESTAMP:
-    case VALUE_IP:
-        write_text(out, v);
-        return;
-    case VALUE_DURATION:
-        write_duration(out, v->seconds, v->nanos);
-        return;
-    case VALUE_CIDR:
-        write_network(out, v->network);
-        return;
+    case VALUE_IP: write_text(out, v); return;
+    case VALUE_DURATION: write_duration(out, v->seconds, v->nanos); return;
+    case VALUE_CIDR: write_network(out, v->network); return;
     case VALUE_LIST:
     case VALUE_MAP:
         if (depth > 0) {
@@ -246,8 +228,7 @@ static void write_value(struct buf *out, const struct value *v, unsigned depth) 
     case VALUE_ABSENT:
     case VALUE_NULL:
     case VALUE_ERROR:
-    case VALUE_ANY:
-        break;
+    case VALUE_ANY: break;
     }
     buf_str(out, STR("null"));
 }

@@ -33,8 +33,8 @@ static bool take_lock(struct journal *journal, struct status *status) {
         ssize_t n = pread(fd, pid, sizeof pid, 0);
         struct str holder = str_trim((struct str){pid, n > 0 ? (size_t)n : 0});
         return status_fail(status, STATUS_DENIED,
-            "%s: in use by process %.*s; stop it, or give this one a folder of its own", journal->dir,
-            holder.len > 0 ? (int)holder.len : 1, holder.len > 0 ? holder.ptr : "?");
+                           "%s: in use by process %.*s; stop it, or give this one a folder of its own", journal->dir,
+                           holder.len > 0 ? (int)holder.len : 1, holder.len > 0 ? holder.ptr : "?");
     }
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n) {
@@ -81,11 +81,11 @@ static struct journal *new_journal(const struct journal_options *options, const 
     return journal;
 }
 
-struct journal *journal_open_with(
-    const struct journal_options *options, const struct journal_io *io, struct status *status) {
+struct journal *journal_open_with(const struct journal_options *options, const struct journal_io *io,
+                                  struct status *status) {
     if (!options->dir || !*options->dir || strlen(options->dir) + SEGMENT_NAME_BYTES >= PATH_MAX) {
         status_fail(status, STATUS_INVALID, "a journal's folder must be named, in fewer than %d bytes",
-            PATH_MAX - SEGMENT_NAME_BYTES);
+                    PATH_MAX - SEGMENT_NAME_BYTES);
         return NULL;
     }
     if (!dir_make(options->dir, status)) {
@@ -110,8 +110,8 @@ void journal_close(struct journal *journal) {
     must(atomic_load(&journal->cursors) == 0);
     struct status status = {0};
     if (!journal_sync(journal, &status)) {
-        logline(
-            LOGLINE_WARN, "log", "closed without all records durable", "dir", journal->dir, "error", status.text, NULL);
+        logline(LOGLINE_WARN, "log", "closed without all records durable", "dir", journal->dir, "error", status.text,
+                NULL);
     }
     free_journal(journal);
 }
@@ -135,21 +135,22 @@ static void cut_back(struct journal *journal, size_t start) {
 
 bool journal_write_pending(struct journal *journal, struct status *status) {
     if (journal->broken) {
-        return status_fail(
-            status, STATUS_IO, "%s: the last sync failed and no new segment could be begun yet", journal->dir);
+        return status_fail(status, STATUS_IO, "%s: the last sync failed and no new segment could be begun yet",
+                           journal->dir);
     }
     size_t start = journal->written;
     while (journal->written < journal->pending.len) {
         ssize_t n = journal->io->write_at(journal->fd, journal->pending.ptr + journal->written,
-            journal->pending.len - journal->written, (off_t)(journal->pending_offset + journal->written));
+                                          journal->pending.len - journal->written,
+                                          (off_t)(journal->pending_offset + journal->written));
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n <= 0) {
             int error = n == 0 ? EIO : errno;
             cut_back(journal, start);
-            return status_errno(
-                status, error, "%s: a segment cannot be written; what was appended waits in memory", journal->dir);
+            return status_errno(status, error, "%s: a segment cannot be written; what was appended waits in memory",
+                                journal->dir);
         }
         journal->written += (size_t)n;
     }
@@ -176,9 +177,9 @@ static bool make_room(struct journal *journal, size_t bytes, struct status *stat
     uint64_t all = bytes_in_use(journal) + bytes + RECORD_HEADER_BYTES + SEGMENT_HEADER_BYTES;
     if (all > journal->max_bytes || appended + 1 >= JOURNAL_SEQ_MAX) {
         return status_fail(status, STATUS_FULL,
-            "%s: %" PRIu64 " bytes are in use of at most %" PRIu64
-            "; wait until records are freed, or raise the maximum",
-            journal->dir, bytes_in_use(journal), journal->max_bytes);
+                           "%s: %" PRIu64 " bytes are in use of at most %" PRIu64
+                           "; wait until records are freed, or raise the maximum",
+                           journal->dir, bytes_in_use(journal), journal->max_bytes);
     }
     bool has_records = journal->n_segments > 0 && journal->segments[journal->n_segments - 1].first_seq <= appended;
     bool next_segment = has_records && journal->pending_offset + journal->pending.len + bytes > journal->segment_bytes;
@@ -195,13 +196,13 @@ static bool make_room(struct journal *journal, size_t bytes, struct status *stat
 }
 
 bool journal_append(struct journal *journal, uint8_t type, int64_t time_ms, const struct str *parts, size_t n_parts,
-    uint64_t *seq, struct status *status) {
+                    uint64_t *seq, struct status *status) {
     size_t length = 0;
     for (size_t i = 0; i < n_parts; i++) {
         length += parts[i].len;
         if (parts[i].len > journal->max_record_bytes || length > journal->max_record_bytes) {
             return status_fail(status, STATUS_INVALID, "%s: a record of over %" PRIu32 " bytes, which is the maximum",
-                journal->dir, journal->max_record_bytes);
+                               journal->dir, journal->max_record_bytes);
         }
     }
     pthread_mutex_lock(&journal->lock);
@@ -260,7 +261,7 @@ static bool sync_segment(struct journal *journal, struct status *status) {
     pthread_mutex_unlock(&journal->lock);
     if (error) {
         logline(LOGLINE_WARN, "log", "a sync failed; the segment is given up and its last records go to a new one",
-            "dir", journal->dir, "error", strerror(error), NULL);
+                "dir", journal->dir, "error", strerror(error), NULL);
         return status_errno(status, error, "%s: a segment cannot be made durable", journal->dir);
     }
     journal_wake_waiting(journal, &journal->durable_waiting);
@@ -307,4 +308,6 @@ void journal_stats(const struct journal *journal, struct journal_stats *out) {
     pthread_mutex_unlock(lock);
 }
 
-uint64_t journal_durable_seq(const struct journal *journal) { return atomic_load(&journal->durable_seq); }
+uint64_t journal_durable_seq(const struct journal *journal) {
+    return atomic_load(&journal->durable_seq);
+}

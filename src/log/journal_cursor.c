@@ -104,7 +104,7 @@ static bool open_segment(struct journal_cursor *cursor, const struct segment *se
         close(fd);
         return n < 0 ? status_errno(status, error, "%s: cannot be read", path)
                      : status_fail(status, STATUS_CORRUPT,
-                           "%s: the header is damaged (offset 0); restore the folder from a copy", path);
+                                   "%s: the header is damaged (offset 0); restore the folder from a copy", path);
     }
     segment_reader_start(&cursor->reader, fd, header.salt, segment->first_seq);
     cursor->segment_id = segment->id;
@@ -120,7 +120,7 @@ static bool find_place(struct journal_cursor *cursor, struct status *status) {
     if (cursor->seq < first) {
         leave_segment(cursor);
         ok = status_fail(status, STATUS_NOT_FOUND, "%s: record %" PRIu64 " is no longer there; the first is %" PRIu64,
-            journal->dir, cursor->seq, first);
+                         journal->dir, cursor->seq, first);
     } else if (journal->n_segments > 0) {
         size_t i = find_segment(journal, cursor->seq);
         if (cursor->reader.fd < 0 || cursor->segment_id != journal->segments[i].id) {
@@ -135,8 +135,8 @@ static bool find_place(struct journal_cursor *cursor, struct status *status) {
 
 // The reader did not find what should be there. JOURNAL_END when what should be there has changed meanwhile, or may be
 // about to: until a record is durable, a failing sync may take it out of the file; the appender puts it into another.
-static enum journal_read look_again(
-    struct journal_cursor *cursor, enum reader_result result, int error, struct status *status) {
+static enum journal_read look_again(struct journal_cursor *cursor, enum reader_result result, int error,
+                                    struct status *status) {
     struct journal *journal = cursor->journal;
     char path[PATH_MAX];
     pthread_mutex_lock(&journal->lock);
@@ -153,8 +153,9 @@ static enum journal_read look_again(
         status_errno(status, error, "%s: cannot be read", path);
     } else {
         status_fail(status, STATUS_CORRUPT,
-            "%s: damaged at offset %" PRIu64 ", where record %" PRIu64 " should be; restore the folder from a copy",
-            path, cursor->reader.offset, cursor->reader.seq);
+                    "%s: damaged at offset %" PRIu64 ", where record %" PRIu64
+                    " should be; restore the folder from a copy",
+                    path, cursor->reader.offset, cursor->reader.seq);
     }
     leave_segment(cursor);
     return JOURNAL_FAILED;

@@ -40,8 +40,8 @@ void segment_header_encode(const struct segment_header *header, uint8_t out[SEGM
     put32(out + 36, crc32c(0, out, 36));
 }
 
-enum segment_check segment_header_decode(
-    const uint8_t *bytes, size_t n, struct segment_header *out, uint32_t *version) {
+enum segment_check segment_header_decode(const uint8_t *bytes, size_t n, struct segment_header *out,
+                                         uint32_t *version) {
     if (n < SEGMENT_HEADER_BYTES) {
         return SEGMENT_SHORT;
     }
@@ -59,8 +59,8 @@ enum segment_check segment_header_decode(
     return SEGMENT_OK;
 }
 
-void record_encode(
-    struct buf *out, uint32_t salt, const struct record *record, const struct str *parts, size_t n_parts) {
+void record_encode(struct buf *out, uint32_t salt, const struct record *record, const struct str *parts,
+                   size_t n_parts) {
     size_t length = 0;
     for (size_t i = 0; i < n_parts; i++) {
         length += parts[i].len;
@@ -113,6 +113,10 @@ enum record_check record_decode(const uint8_t *bytes, size_t n, uint32_t salt, s
     return RECORD_OK;
 }
 
-size_t record_bytes(const uint8_t *bytes) { return RECORD_HEADER_BYTES + get32(bytes + 4); }
+size_t record_bytes(const uint8_t *bytes) {
+    return RECORD_HEADER_BYTES + get32(bytes + 4);
+}
 
-uint64_t record_seq(const uint8_t *bytes) { return get64(bytes + 8); }
+uint64_t record_seq(const uint8_t *bytes) {
+    return get64(bytes + 8);
+}

@@ -48,8 +48,8 @@ struct record {
 enum record_check { RECORD_OK, RECORD_SHORT, RECORD_BAD };
 
 // Appends a record to `out`, which must have room for it. `record->payload` is not used: the parts are.
-void record_encode(
-    struct buf *out, uint32_t salt, const struct record *record, const struct str *parts, size_t n_parts);
+void record_encode(struct buf *out, uint32_t salt, const struct record *record, const struct str *parts,
+                   size_t n_parts);
 // RECORD_SHORT: *need bytes are wanted. RECORD_BAD: these bytes begin no record.
 enum record_check record_decode(const uint8_t *bytes, size_t n, uint32_t salt, struct record *out, size_t *need);
 // Of a record known to be whole, as in the appender's own memory.

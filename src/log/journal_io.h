@@ -21,7 +21,7 @@ struct journal_io {
 extern const struct journal_io journal_io_system;
 
 // journal_open with other calls; `io` must outlive the journal.
-struct journal *journal_open_with(
-    const struct journal_options *options, const struct journal_io *io, struct status *status);
+struct journal *journal_open_with(const struct journal_options *options, const struct journal_io *io,
+                                  struct status *status);
 
 #endif

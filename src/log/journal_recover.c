@@ -56,7 +56,7 @@ static bool read_folder(struct journal *journal, struct folder *folder, struct s
         }
         if (folder->n == JOURNAL_SEGMENTS_MAX) {
             ok = status_fail(status, STATUS_CORRUPT, "%s: more than %u segments; this is no folder of a journal",
-                journal->dir, JOURNAL_SEGMENTS_MAX);
+                             journal->dir, JOURNAL_SEGMENTS_MAX);
             break;
         }
         if (folder->n == folder->cap) {
@@ -75,8 +75,8 @@ static bool read_folder(struct journal *journal, struct folder *folder, struct s
     return ok;
 }
 
-static bool read_header(
-    int fd, const char *path, uint64_t first_seq, struct segment_header *header, struct status *status) {
+static bool read_header(int fd, const char *path, uint64_t first_seq, struct segment_header *header,
+                        struct status *status) {
     uint8_t bytes[SEGMENT_HEADER_BYTES];
     uint32_t version = 0;
     struct stat stat;
@@ -96,33 +96,35 @@ static bool read_header(
             return true;
         }
         return status_fail(status, STATUS_CORRUPT,
-            "%s: holds records from %" PRIu64 "; give the file its own name back", path, header->first_seq);
+                           "%s: holds records from %" PRIu64 "; give the file its own name back", path,
+                           header->first_seq);
     case SEGMENT_OTHER_VERSION:
         return status_fail(status, STATUS_CORRUPT,
-            "%s: of format version %" PRIu32 ", and this program reads version %u; use the program that wrote it", path,
-            version, SEGMENT_VERSION);
+                           "%s: of format version %" PRIu32
+                           ", and this program reads version %u; use the program that wrote it",
+                           path, version, SEGMENT_VERSION);
     case SEGMENT_FOREIGN:
         return status_fail(status, STATUS_CORRUPT,
-            "%s: not a journal's segment (offset 0); move it away, or restore the folder from a copy", path);
+                           "%s: not a journal's segment (offset 0); move it away, or restore the folder from a copy",
+                           path);
     case SEGMENT_SHORT:
-    case SEGMENT_DAMAGED:
-        break;
+    case SEGMENT_DAMAGED: break;
     }
-    return status_fail(
-        status, STATUS_CORRUPT, "%s: the header is damaged (offset 0); restore the folder from a copy", path);
+    return status_fail(status, STATUS_CORRUPT, "%s: the header is damaged (offset 0); restore the folder from a copy",
+                       path);
 }
 
 static bool damaged(const char *path, const struct segment_reader *reader, const char *why, struct status *status) {
     return status_fail(status, STATUS_CORRUPT,
-        "%s: damaged at offset %" PRIu64 ", where record %" PRIu64
-        " should be, and %s. Restore the folder from a copy; or, to go on without "
-        "this record and all later ones, cut the file there and move later segments away",
-        path, reader->offset, reader->seq, why);
+                       "%s: damaged at offset %" PRIu64 ", where record %" PRIu64
+                       " should be, and %s. Restore the folder from a copy; or, to go on without "
+                       "this record and all later ones, cut the file there and move later segments away",
+                       path, reader->offset, reader->seq, why);
 }
 
 // The last segment's end, where `result` says the reader stopped: cut what is torn, make the rest durable.
 static bool settle_end(struct journal *journal, const char *path, const struct segment_reader *reader,
-    enum reader_result result, struct status *status) {
+                       enum reader_result result, struct status *status) {
     int fd = reader->fd;
     struct stat stat;
     if (reader->seq >= JOURNAL_SEQ_MAX) {
@@ -170,7 +172,7 @@ static void adopt_segment(struct journal *journal, const struct segment_reader *
 
 // Reads one segment whose records end before `end_seq` (0: it is the last).
 static bool recover_segment(struct journal *journal, struct segment_reader *reader, uint64_t first_seq,
-    uint64_t end_seq, struct status *status) {
+                            uint64_t end_seq, struct status *status) {
     char path[PATH_MAX];
     struct segment_header header;
     segment_path(journal, first_seq, path);
@@ -221,8 +223,8 @@ bool journal_recover(struct journal *journal, struct status *status) {
         journal->segments_cap = folder.n + 1;
         journal->segments = must_alloc(journal->segments_cap * sizeof *journal->segments);
         for (size_t i = 0; ok && i < folder.n; i++) {
-            ok = recover_segment(
-                journal, &reader, folder.first_seqs[i], i + 1 < folder.n ? folder.first_seqs[i + 1] : 0, status);
+            ok = recover_segment(journal, &reader, folder.first_seqs[i],
+                                 i + 1 < folder.n ? folder.first_seqs[i + 1] : 0, status);
         }
     }
     segment_reader_free(&reader);

@@ -151,12 +151,12 @@ bool journal_begin_at(struct journal *journal, uint64_t seq, struct status *stat
     uint64_t next = atomic_load(&journal->appended_seq) + 1;
     if (!is_empty(journal)) {
         return status_fail(status, STATUS_INVALID,
-            "%s: holds records to %" PRIu64 "; only an empty journal may begin at %" PRIu64, journal->dir, next - 1,
-            seq);
+                           "%s: holds records to %" PRIu64 "; only an empty journal may begin at %" PRIu64,
+                           journal->dir, next - 1, seq);
     }
     if (seq < next || seq >= JOURNAL_SEQ_MAX) {
-        return status_fail(
-            status, STATUS_INVALID, "%s: goes on at %" PRIu64 " and cannot begin at %" PRIu64, journal->dir, next, seq);
+        return status_fail(status, STATUS_INVALID, "%s: goes on at %" PRIu64 " and cannot begin at %" PRIu64,
+                           journal->dir, next, seq);
     }
     if (seq == next) {
         return true;

@@ -53,16 +53,12 @@ static bool type_fits(const struct expr *expr, enum value_type wanted) {
 
 static const char *type_words(enum value_type type) {
     switch (type) {
-    case VALUE_BOOL:
-        return "true or false";
+    case VALUE_BOOL: return "true or false";
     case VALUE_INT:
     case VALUE_UINT:
-    case VALUE_DOUBLE:
-        return "a number";
-    case VALUE_STRING:
-        return "a text";
-    default:
-        return value_type_name(type);
+    case VALUE_DOUBLE: return "a number";
+    case VALUE_STRING: return "a text";
+    default: return value_type_name(type);
     }
 }
 

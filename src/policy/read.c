@@ -192,30 +192,14 @@ static void read_word_set(struct compile *c, const struct key *key, const struct
 static void read_single(struct compile *c, const struct key *key, const struct doc_node *node, void *at) {
     int64_t count;
     switch (key->kind) {
-    case KEY_NAME:
-        read_name(c, key->name, node, at);
-        return;
-    case KEY_TEXT:
-        read_text(c, key->name, node, at);
-        return;
-    case KEY_DURATION:
-        read_duration(c, key->name, node, at);
-        return;
-    case KEY_RATIO:
-        read_number(c, key, node, 0, at);
-        return;
-    case KEY_SHIFT:
-        read_number(c, key, node, -1, at);
-        return;
-    case KEY_WORD:
-        read_word(c, key->name, key->words, node, at);
-        return;
-    case KEY_WORDS:
-        read_word_set(c, key, node, at);
-        return;
-    case KEY_TEMPLATE:
-        compile_template(c, node, at);
-        return;
+    case KEY_NAME: read_name(c, key->name, node, at); return;
+    case KEY_TEXT: read_text(c, key->name, node, at); return;
+    case KEY_DURATION: read_duration(c, key->name, node, at); return;
+    case KEY_RATIO: read_number(c, key, node, 0, at); return;
+    case KEY_SHIFT: read_number(c, key, node, -1, at); return;
+    case KEY_WORD: read_word(c, key->name, key->words, node, at); return;
+    case KEY_WORDS: read_word_set(c, key, node, at); return;
+    case KEY_TEMPLATE: compile_template(c, node, at); return;
     case KEY_EXPR: {
         struct expr *expr = compile_condition(c, node, key->wanted);
         memcpy(at, &expr, sizeof expr);
@@ -231,8 +215,7 @@ static void read_single(struct compile *c, const struct key *key, const struct d
         else
             fail_value(c, node, key->name, "a whole number from 0 on, without quotes");
         return;
-    default:
-        must(key->kind == KEY_NAME); // one of the above
+    default: must(key->kind == KEY_NAME); // one of the above
     }
 }
 
@@ -248,24 +231,12 @@ void read_key(struct compile *c, const struct object *object, const struct key *
         return;
     }
     switch (key->kind) {
-    case KEY_TEXTS:
-        read_texts(c, key, node, target);
-        return;
-    case KEY_EXPRS:
-        read_exprs(c, key, node, target);
-        return;
-    case KEY_OBJECT:
-        read_object(c, key->object, node, target_at(target, key->at));
-        return;
-    case KEY_OBJECTS:
-        read_objects(c, key, node, target);
-        return;
-    case KEY_OTHER:
-        key->read(c, node, target);
-        return;
-    default:
-        read_single(c, key, node, target_at(target, key->at));
-        return;
+    case KEY_TEXTS: read_texts(c, key, node, target); return;
+    case KEY_EXPRS: read_exprs(c, key, node, target); return;
+    case KEY_OBJECT: read_object(c, key->object, node, target_at(target, key->at)); return;
+    case KEY_OBJECTS: read_objects(c, key, node, target); return;
+    case KEY_OTHER: key->read(c, node, target); return;
+    default: read_single(c, key, node, target_at(target, key->at)); return;
     }
 }
 

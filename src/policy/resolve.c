@@ -244,11 +244,8 @@ static size_t resolve_root(const struct resolver *resolver, const struct root_in
         return resolve_field(chain, "identity", identity_fields, IDENTITY_FIELD_COUNT, SLOT_IDENTITY,
                              identity_field_find, out, why);
     case ROOT_RAW:
-    case ROOT_ENVELOPE:
-        return resolve_raw(resolver, chain, root->root == ROOT_ENVELOPE, out, why);
-    default:
-        *out = (struct expr_ref){.slot = root->slot, .type = root->type};
-        return 1;
+    case ROOT_ENVELOPE: return resolve_raw(resolver, chain, root->root == ROOT_ENVELOPE, out, why);
+    default: *out = (struct expr_ref){.slot = root->slot, .type = root->type}; return 1;
     }
 }
 

@@ -37,55 +37,30 @@ static void write_words(struct buf *out, const struct key *key) {
 
 static void write_key_schema(struct buf *out, const struct key *key) {
     switch (key->kind) {
-    case KEY_NAME:
-        buf_str(out, STR("\"type\":[\"string\",\"number\"],\"pattern\":\"" NAME_PATTERN "\""));
-        return;
-    case KEY_TEXT:
-        buf_str(out, STR(SCALAR ",\"minLength\":1,\"maxLength\":1024"));
-        return;
-    case KEY_BOOL:
-        buf_str(out, STR("\"type\":\"boolean\""));
-        return;
-    case KEY_COUNT:
-        buf_str(out, STR("\"type\":\"integer\",\"minimum\":0"));
-        return;
-    case KEY_RATIO:
-        buf_str(out, STR("\"type\":\"number\",\"minimum\":0,\"maximum\":1"));
-        return;
-    case KEY_SHIFT:
-        buf_str(out, STR("\"type\":\"number\",\"minimum\":-1,\"maximum\":1"));
-        return;
+    case KEY_NAME: buf_str(out, STR("\"type\":[\"string\",\"number\"],\"pattern\":\"" NAME_PATTERN "\"")); return;
+    case KEY_TEXT: buf_str(out, STR(SCALAR ",\"minLength\":1,\"maxLength\":1024")); return;
+    case KEY_BOOL: buf_str(out, STR("\"type\":\"boolean\"")); return;
+    case KEY_COUNT: buf_str(out, STR("\"type\":\"integer\",\"minimum\":0")); return;
+    case KEY_RATIO: buf_str(out, STR("\"type\":\"number\",\"minimum\":0,\"maximum\":1")); return;
+    case KEY_SHIFT: buf_str(out, STR("\"type\":\"number\",\"minimum\":-1,\"maximum\":1")); return;
     case KEY_DURATION:
         buf_str(out, STR("\"type\":[\"string\",\"integer\"],\"minimum\":0,\"maximum\":0,\"pattern\":\"" DURATION_PATTERN
                          "\""));
         return;
-    case KEY_WORD:
-        write_enum(out, key->words);
-        return;
-    case KEY_WORDS:
-        write_words(out, key);
-        return;
+    case KEY_WORD: write_enum(out, key->words); return;
+    case KEY_WORDS: write_words(out, key); return;
     case KEY_TEXTS:
-    case KEY_EXPRS:
-        write_one_or_list(out, key, SCALAR);
-        return;
+    case KEY_EXPRS: write_one_or_list(out, key, SCALAR); return;
     case KEY_EXPR:
-    case KEY_TEMPLATE:
-        buf_str(out, STR(SCALAR));
-        return;
-    case KEY_OBJECT:
-        write_object(out, key->object);
-        return;
+    case KEY_TEMPLATE: buf_str(out, STR(SCALAR)); return;
+    case KEY_OBJECT: write_object(out, key->object); return;
     case KEY_OBJECTS:
         buf_printf(out, "\"type\":\"array\",\"maxItems\":%zu,\"items\":{", key->most ? key->most : (size_t)LIST_MAX);
         write_object(out, key->object);
         buf_char(out, '}');
         return;
-    case KEY_OTHER:
-        key->schema(out);
-        return;
-    case KEY_LATER:
-        must(key->kind != KEY_LATER); // left out by the callers
+    case KEY_OTHER: key->schema(out); return;
+    case KEY_LATER: must(key->kind != KEY_LATER); // left out by the callers
     }
 }
 

@@ -9,17 +9,18 @@
 
 enum { FIELD_LIST_END = 0xff };
 
-static bool next_encoded(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key, struct value *out);
+static bool next_encoded(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key,
+                         struct value *out);
 
-static size_t encoded_size(const struct value_source *source, uint64_t node)
-{
+static size_t encoded_size(const struct value_source *source, uint64_t node) {
     (void)source;
-    struct reader in = {.at = (const char *)(uintptr_t)node, .end = (const char *)(uintptr_t)node + 4}; // NOLINT(performance-no-int-to-ptr): a node is the address of its encoded bytes
+    struct reader in = {.at = (const char *)(uintptr_t)node,
+                        .end = (const char *)(uintptr_t)node +
+                               4}; // NOLINT(performance-no-int-to-ptr): a node is the address of its encoded bytes
     return get_u32(&in);
 }
 
-static bool encoded_at(const struct value_source *source, uint64_t node, size_t index, struct value *out)
-{
+static bool encoded_at(const struct value_source *source, uint64_t node, size_t index, struct value *out) {
     uint64_t cursor = 0;
     for (size_t i = 0; next_encoded(source, node, &cursor, NULL, out); i++)
         if (i == index)
@@ -27,8 +28,7 @@ static bool encoded_at(const struct value_source *source, uint64_t node, size_t 
     return false;
 }
 
-static bool encoded_get(const struct value_source *source, uint64_t node, const struct value *key, struct value *out)
-{
+static bool encoded_get(const struct value_source *source, uint64_t node, const struct value *key, struct value *out) {
     struct value name;
     uint64_t cursor = 0;
     while (next_encoded(source, node, &cursor, &name, out))
@@ -37,14 +37,17 @@ static bool encoded_get(const struct value_source *source, uint64_t node, const 
     return false;
 }
 
-static bool next_map_member(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key, struct value *out);
+static bool next_map_member(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key,
+                            struct value *out);
 
-static const struct value_source list_source = {.size = encoded_size, .at = encoded_at, .get = encoded_get, .next = next_encoded};
-static const struct value_source map_source = {.size = encoded_size, .at = encoded_at, .get = encoded_get, .next = next_map_member};
+static const struct value_source list_source = {
+    .size = encoded_size, .at = encoded_at, .get = encoded_get, .next = next_encoded};
+static const struct value_source map_source = {
+    .size = encoded_size, .at = encoded_at, .get = encoded_get, .next = next_map_member};
 
-// Encoded list: u32 count, then a text each. Encoded map: u32 count, then two texts each. *cursor: turn << 32 | byte offset.
-static bool next_text(uint64_t node, uint64_t *cursor, unsigned texts, struct str out[2])
-{
+// Encoded list: u32 count, then a text each. Encoded map: u32 count, then two texts each. *cursor: turn << 32 | byte
+// offset.
+static bool next_text(uint64_t node, uint64_t *cursor, unsigned texts, struct str out[2]) {
     const char *base = (const char *)(uintptr_t)node; // NOLINT(performance-no-int-to-ptr)
     struct reader count = {.at = base, .end = base + 4};
     uint32_t n = get_u32(&count), turn = (uint32_t)(*cursor >> 32), offset = (uint32_t)*cursor;
@@ -61,8 +64,8 @@ static bool next_text(uint64_t node, uint64_t *cursor, unsigned texts, struct st
     return true;
 }
 
-static bool next_encoded(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key, struct value *out)
-{
+static bool next_encoded(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key,
+                         struct value *out) {
     if (source == &map_source)
         return next_map_member(source, node, cursor, key, out);
     struct str text[2];
@@ -75,8 +78,8 @@ static bool next_encoded(const struct value_source *source, uint64_t node, uint6
     return true;
 }
 
-static bool next_map_member(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key, struct value *out)
-{
+static bool next_map_member(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key,
+                            struct value *out) {
     (void)source;
     struct str text[2];
     if (!next_text(node, cursor, 2, text))
@@ -87,34 +90,28 @@ static bool next_map_member(const struct value_source *source, uint64_t node, ui
     return true;
 }
 
-// An element that is no text is written as its JSON would be read by people: numbers and booleans as text, others not at all.
-static struct str text_of(const struct value *v, char space[32])
-{
+// An element that is no text is written as its JSON would be read by people: numbers and booleans as text, others not
+// at all.
+static struct str text_of(const struct value *v, char space[32]) {
     switch (v->type) {
-    case VALUE_STRING:
-        return v->string;
-    case VALUE_BOOL:
-        return v->boolean ? STR("true") : STR("false");
-    case VALUE_INT:
-        return (struct str){space, (size_t)snprintf(space, 32, "%lld", (long long)v->int64)};
-    case VALUE_UINT:
-        return (struct str){space, (size_t)snprintf(space, 32, "%llu", (unsigned long long)v->uint64)};
-    case VALUE_DOUBLE:
-        return (struct str){space, (size_t)snprintf(space, 32, "%.17g", v->real)};
-    default:
-        return (struct str){NULL, 0};
+    case VALUE_STRING: return v->string;
+    case VALUE_BOOL: return v->boolean ? STR("true") : STR("false");
+    case VALUE_INT: return (struct str){space, (size_t)snprintf(space, 32, "%lld", (long long)v->int64)};
+    case VALUE_UINT: return (struct str){space, (size_t)snprintf(space, 32, "%llu", (unsigned long long)v->uint64)};
+    case VALUE_DOUBLE: return (struct str){space, (size_t)snprintf(space, 32, "%.17g", v->real)};
+    default: return (struct str){NULL, 0};
     }
 }
 
-static void put_container(struct buf *out, const struct value *container)
-{
+static void put_container(struct buf *out, const struct value *container) {
     bool is_map = container->type == VALUE_MAP;
     size_t count_at = out->len;
     uint32_t n = 0;
     put_u32(out, 0);
     struct value key, element;
     char space[32], key_space[32];
-    for (uint64_t cursor = 0; container->container.source->next(container->container.source, container->container.node, &cursor, &key, &element);) {
+    for (uint64_t cursor = 0; container->container.source->next(container->container.source, container->container.node,
+                                                                &cursor, &key, &element);) {
         struct str text = text_of(&element, space);
         if (!text.ptr)
             continue;
@@ -129,26 +126,18 @@ static void put_container(struct buf *out, const struct value *container)
     }
 }
 
-static void put_field(struct buf *out, uint8_t number, const struct value *v)
-{
+static void put_field(struct buf *out, uint8_t number, const struct value *v) {
     switch (v->type) {
     case VALUE_ABSENT:
-    case VALUE_NULL:
-        return;
-    case VALUE_BOOL:
-        put_u8(out, number), put_u8(out, VALUE_BOOL), put_u8(out, v->boolean);
-        return;
+    case VALUE_NULL: return;
+    case VALUE_BOOL: put_u8(out, number), put_u8(out, VALUE_BOOL), put_u8(out, v->boolean); return;
     case VALUE_INT:
     case VALUE_UINT:
-    case VALUE_DOUBLE:
-        put_u8(out, number), put_u8(out, v->type), put_u64(out, v->uint64);
-        return;
+    case VALUE_DOUBLE: put_u8(out, number), put_u8(out, v->type), put_u64(out, v->uint64); return;
     case VALUE_TIMESTAMP:
         put_u8(out, number), put_u8(out, VALUE_TIMESTAMP), put_i64(out, v->seconds), put_u32(out, (uint32_t)v->nanos);
         return;
-    case VALUE_STRING:
-        put_u8(out, number), put_u8(out, VALUE_STRING), put_str(out, v->string);
-        return;
+    case VALUE_STRING: put_u8(out, number), put_u8(out, VALUE_STRING), put_str(out, v->string); return;
     case VALUE_LIST:
     case VALUE_MAP:
         put_u8(out, number), put_u8(out, v->type);
@@ -159,48 +148,39 @@ static void put_field(struct buf *out, uint8_t number, const struct value *v)
     }
 }
 
-static void put_fields(struct buf *out, const struct value *fields, size_t n)
-{
+static void put_fields(struct buf *out, const struct value *fields, size_t n) {
     for (size_t i = 0; i < n; i++)
         put_field(out, (uint8_t)i, &fields[i]);
     put_u8(out, FIELD_LIST_END);
 }
 
-static struct value get_container(struct reader *in, uint8_t type)
-{
+static struct value get_container(struct reader *in, uint8_t type) {
     const char *node = in->at;
     uint64_t texts = (uint64_t)get_u32(in) * (type == VALUE_MAP ? 2 : 1);
     for (uint64_t i = 0; i < texts && !in->failed; i++)
         get_str(in);
-    return (struct value){.type = type, .container = {type == VALUE_MAP ? &map_source : &list_source, (uint64_t)(uintptr_t)node}};
+    return (struct value){.type = type,
+                          .container = {type == VALUE_MAP ? &map_source : &list_source, (uint64_t)(uintptr_t)node}};
 }
 
-static struct value get_value(struct reader *in, uint8_t type)
-{
+static struct value get_value(struct reader *in, uint8_t type) {
     switch (type) {
-    case VALUE_BOOL:
-        return value_bool(get_u8(in) != 0);
+    case VALUE_BOOL: return value_bool(get_u8(in) != 0);
     case VALUE_INT:
     case VALUE_UINT:
-    case VALUE_DOUBLE:
-        return (struct value){.type = type, .uint64 = get_u64(in)};
+    case VALUE_DOUBLE: return (struct value){.type = type, .uint64 = get_u64(in)};
     case VALUE_TIMESTAMP: {
         int64_t seconds = get_i64(in);
         return value_timestamp(seconds, (int32_t)get_u32(in));
     }
-    case VALUE_STRING:
-        return value_string(get_str(in));
+    case VALUE_STRING: return value_string(get_str(in));
     case VALUE_LIST:
-    case VALUE_MAP:
-        return get_container(in, type);
-    default:
-        in->failed = true;
-        return value_absent();
+    case VALUE_MAP: return get_container(in, type);
+    default: in->failed = true; return value_absent();
     }
 }
 
-static void get_fields(struct reader *in, struct value *fields, size_t n)
-{
+static void get_fields(struct reader *in, struct value *fields, size_t n) {
     memset(fields, 0, n * sizeof *fields);
     for (;;) {
         uint8_t number = get_u8(in);
@@ -215,8 +195,7 @@ static void get_fields(struct reader *in, struct value *fields, size_t n)
     }
 }
 
-static void put_coordinates(struct buf *out, const struct coordinates *at)
-{
+static void put_coordinates(struct buf *out, const struct coordinates *at) {
     put_str(out, at->source);
     put_u32(out, (uint32_t)at->partition);
     put_i64(out, at->offset);
@@ -224,8 +203,7 @@ static void put_coordinates(struct buf *out, const struct coordinates *at)
     put_u8(out, at->ordered);
 }
 
-static struct coordinates get_coordinates(struct reader *in)
-{
+static struct coordinates get_coordinates(struct reader *in) {
     struct coordinates at = {.source = get_str(in)};
     at.partition = (int32_t)get_u32(in);
     at.offset = get_i64(in);
@@ -234,8 +212,7 @@ static struct coordinates get_coordinates(struct reader *in)
     return at;
 }
 
-void candidate_begin(struct candidate_writer *writer, struct buf *out, const struct candidate *candidate)
-{
+void candidate_begin(struct candidate_writer *writer, struct buf *out, const struct candidate *candidate) {
     put_u64(out, candidate->generation);
     put_coordinates(out, &candidate->at);
     put_i64(out, candidate->received_ms);
@@ -246,8 +223,7 @@ void candidate_begin(struct candidate_writer *writer, struct buf *out, const str
     put_u16(out, 0);
 }
 
-void candidate_add_hit(struct candidate_writer *writer, const struct hit *hit)
-{
+void candidate_add_hit(struct candidate_writer *writer, const struct hit *hit) {
     struct buf *out = writer->out;
     put_u16(out, hit->route);
     put_u8(out, hit->n_evidence);
@@ -264,16 +240,14 @@ void candidate_add_hit(struct candidate_writer *writer, const struct hit *hit)
     writer->n_hits++;
 }
 
-void candidate_end(struct candidate_writer *writer)
-{
+void candidate_end(struct candidate_writer *writer) {
     if (writer->out->overflow)
         return;
     uint8_t bytes[2] = {(uint8_t)writer->n_hits, (uint8_t)(writer->n_hits >> 8)};
     memcpy(writer->out->ptr + writer->count_at, bytes, sizeof bytes);
 }
 
-bool candidate_read(struct str bytes, struct candidate *out)
-{
+bool candidate_read(struct str bytes, struct candidate *out) {
     struct reader in = reader_of(bytes);
     out->generation = get_u64(&in);
     out->at = get_coordinates(&in);
@@ -286,8 +260,7 @@ bool candidate_read(struct str bytes, struct candidate *out)
     return !in.failed;
 }
 
-bool candidate_next_hit(const struct candidate *candidate, size_t *cursor, struct hit *out)
-{
+bool candidate_next_hit(const struct candidate *candidate, size_t *cursor, struct hit *out) {
     if (*cursor >= candidate->hits.len)
         return false;
     struct reader in = reader_of((struct str){candidate->hits.ptr + *cursor, candidate->hits.len - *cursor});
@@ -309,8 +282,7 @@ bool candidate_next_hit(const struct candidate *candidate, size_t *cursor, struc
     return !in.failed;
 }
 
-void dead_letter_write(struct buf *out, const struct dead_letter *letter)
-{
+void dead_letter_write(struct buf *out, const struct dead_letter *letter) {
     put_coordinates(out, &letter->at);
     put_i64(out, letter->received_ms);
     put_str(out, letter->reason);
@@ -319,8 +291,7 @@ void dead_letter_write(struct buf *out, const struct dead_letter *letter)
     put_str(out, letter->bytes);
 }
 
-bool dead_letter_read(struct str bytes, struct dead_letter *out)
-{
+bool dead_letter_read(struct str bytes, struct dead_letter *out) {
     struct reader in = reader_of(bytes);
     out->at = get_coordinates(&in);
     out->received_ms = get_i64(&in);
@@ -331,15 +302,13 @@ bool dead_letter_read(struct str bytes, struct dead_letter *out)
     return !in.failed;
 }
 
-void position_write(struct buf *out, const struct position *position)
-{
+void position_write(struct buf *out, const struct position *position) {
     put_str(out, position->source);
     put_u32(out, (uint32_t)position->partition);
     put_i64(out, position->next_offset);
 }
 
-bool position_read(struct str bytes, struct position *out)
-{
+bool position_read(struct str bytes, struct position *out) {
     struct reader in = reader_of(bytes);
     out->source = get_str(&in);
     out->partition = (int32_t)get_u32(&in);
@@ -347,14 +316,12 @@ bool position_read(struct str bytes, struct position *out)
     return !in.failed;
 }
 
-void policy_record_write(struct buf *out, const struct policy_record *record)
-{
+void policy_record_write(struct buf *out, const struct policy_record *record) {
     put_u64(out, record->generation);
     put_str(out, record->bundle);
 }
 
-bool policy_record_read(struct str bytes, struct policy_record *out)
-{
+bool policy_record_read(struct str bytes, struct policy_record *out) {
     struct reader in = reader_of(bytes);
     out->generation = get_u64(&in);
     out->bundle = get_str(&in);

@@ -24,9 +24,13 @@ static int field_find(const struct field_info *fields, int n, struct str path) {
     return -1;
 }
 
-int event_field_find(struct str path) { return field_find(event_fields, EVENT_FIELD_COUNT, path); }
+int event_field_find(struct str path) {
+    return field_find(event_fields, EVENT_FIELD_COUNT, path);
+}
 
-int identity_field_find(struct str path) { return field_find(identity_fields, IDENTITY_FIELD_COUNT, path); }
+int identity_field_find(struct str path) {
+    return field_find(identity_fields, IDENTITY_FIELD_COUNT, path);
+}
 
 unsigned action_strength(struct str action) {
     static const char *const by_strength[] = {"none", "notify", "step_up", "restrict", "isolate", "disable", "revoke"};

@@ -6,49 +6,43 @@
 #include "penstock/json.h"
 #include "penstock/record.h"
 
-static void write_id(struct buf *out, struct hash128 id)
-{
+static void write_id(struct buf *out, struct hash128 id) {
     char hex[33];
     hash128_hex(id, hex);
     json_write_string(out, str_of(hex));
 }
 
-static void write_time(struct buf *out, int64_t ms)
-{
+static void write_time(struct buf *out, int64_t ms) {
     char text[TIME_TEXT_MAX];
     size_t len = time_format_ms(ms, text);
     json_write_string(out, (struct str){text, len});
 }
 
-static void member(struct buf *out, const char *name)
-{
+static void member(struct buf *out, const char *name) {
     json_write_key(out, str_of(name));
 }
 
-static void member_str(struct buf *out, const char *name, struct str s)
-{
+static void member_str(struct buf *out, const char *name, struct str s) {
     if (s.len == 0)
         return;
     member(out, name);
     json_write_string(out, s);
 }
 
-static void member_value(struct buf *out, const char *name, const struct value *v)
-{
+static void member_value(struct buf *out, const char *name, const struct value *v) {
     if (!value_is_present(v))
         return;
     member(out, name);
     json_write_value(out, v);
 }
 
-static const char *kind_name(enum output_kind kind)
-{
-    static const char *const names[] = {[OUTPUT_IS_SIGNAL] = "signal", [OUTPUT_IS_ALERT] = "alert", [OUTPUT_IS_DEAD_LETTER] = "dead_letter"};
+static const char *kind_name(enum output_kind kind) {
+    static const char *const names[] = {
+        [OUTPUT_IS_SIGNAL] = "signal", [OUTPUT_IS_ALERT] = "alert", [OUTPUT_IS_DEAD_LETTER] = "dead_letter"};
     return names[kind];
 }
 
-static void write_subject(struct buf *out, const struct candidate *candidate)
-{
+static void write_subject(struct buf *out, const struct candidate *candidate) {
     if (!value_is_present(&candidate->event[EVENT_SUBJECT_ID]))
         return;
     const struct value *kind = &candidate->event[EVENT_SUBJECT_KIND];
@@ -61,8 +55,7 @@ static void write_subject(struct buf *out, const struct candidate *candidate)
     buf_char(out, '}');
 }
 
-static void write_event(struct buf *out, const struct candidate *candidate)
-{
+static void write_event(struct buf *out, const struct candidate *candidate) {
     member(out, "event");
     buf_char(out, '{');
     member_value(out, "id", &candidate->event[EVENT_ID]);
@@ -71,13 +64,11 @@ static void write_event(struct buf *out, const struct candidate *candidate)
     buf_char(out, '}');
 }
 
-static const char *boundary_name(enum boundary boundary)
-{
+static const char *boundary_name(enum boundary boundary) {
     return boundary == BOUNDARY_PRIVILEGE ? "privilege" : boundary == BOUNDARY_DATA ? "data" : "trust";
 }
 
-static void write_evidence(struct buf *out, const struct output *output)
-{
+static void write_evidence(struct buf *out, const struct output *output) {
     if (output->n_evidence == 0)
         return;
     member(out, "evidence");
@@ -95,8 +86,7 @@ static void write_evidence(struct buf *out, const struct output *output)
     buf_char(out, ']');
 }
 
-static void write_boundaries(struct buf *out, unsigned boundaries)
-{
+static void write_boundaries(struct buf *out, unsigned boundaries) {
     if (boundaries == 0)
         return;
     member(out, "boundaries");
@@ -111,8 +101,7 @@ static void write_boundaries(struct buf *out, unsigned boundaries)
     buf_char(out, ']');
 }
 
-static void write_guard(struct buf *out, const struct guard *guard)
-{
+static void write_guard(struct buf *out, const struct guard *guard) {
     if (!guard)
         return;
     member(out, "guard");
@@ -125,8 +114,7 @@ static void write_guard(struct buf *out, const struct guard *guard)
     buf_char(out, '}');
 }
 
-static void write_escalate_to(struct buf *out, const struct output *output)
-{
+static void write_escalate_to(struct buf *out, const struct output *output) {
     if (output->n_escalate_to == 0)
         return;
     member(out, "escalate_to");
@@ -139,23 +127,20 @@ static void write_escalate_to(struct buf *out, const struct output *output)
     buf_char(out, ']');
 }
 
-static void write_confidence(struct buf *out, double confidence)
-{
+static void write_confidence(struct buf *out, double confidence) {
     member(out, "confidence");
     // Four digits: what a person reads, and no tail of the arithmetic.
     json_write_double(out, (double)(int64_t)(confidence * 10000.0 + 0.5) / 10000.0);
 }
 
-static void member_time(struct buf *out, const char *name, int64_t ms)
-{
+static void member_time(struct buf *out, const char *name, int64_t ms) {
     if (ms == 0)
         return;
     member(out, name);
     write_time(out, ms);
 }
 
-static void write_member(struct buf *out, const struct output *output, enum output_field field)
-{
+static void write_member(struct buf *out, const struct output *output, enum output_field field) {
     const struct candidate *candidate = output->candidate;
     switch (field) {
     case OUTPUT_KIND: member_str(out, "kind", str_of(kind_name(output->kind))); return;
@@ -164,7 +149,9 @@ static void write_member(struct buf *out, const struct output *output, enum outp
     case OUTPUT_TIME: member(out, "time"), write_time(out, output->time_ms); return;
     case OUTPUT_CONSUMER: member_str(out, "consumer", output->consumer); return;
     case OUTPUT_ROUTE: member_str(out, "route", output->route); return;
-    case OUTPUT_POLICY_VERSION: member(out, "policy_version"), buf_printf(out, "%lld", (long long)output->route_version); return;
+    case OUTPUT_POLICY_VERSION:
+        member(out, "policy_version"), buf_printf(out, "%lld", (long long)output->route_version);
+        return;
     case OUTPUT_TENANT: member_value(out, "tenant", &candidate->event[EVENT_TENANT]); return;
     case OUTPUT_SUBJECT: write_subject(out, candidate); return;
     case OUTPUT_TYPE: member_str(out, "type", output->type); return;
@@ -173,7 +160,9 @@ static void write_member(struct buf *out, const struct output *output, enum outp
     case OUTPUT_EVIDENCE: write_evidence(out, output); return;
     case OUTPUT_BOUNDARIES: write_boundaries(out, output->boundaries); return;
     case OUTPUT_EVENT: write_event(out, candidate); return;
-    case OUTPUT_DUPLICATES: member(out, "duplicates"), buf_printf(out, "%llu", (unsigned long long)output->duplicates); return;
+    case OUTPUT_DUPLICATES:
+        member(out, "duplicates"), buf_printf(out, "%llu", (unsigned long long)output->duplicates);
+        return;
     case OUTPUT_REASON: member_str(out, "reason", output->reason); return;
     case OUTPUT_GUARD: write_guard(out, output->guard); return;
     case OUTPUT_WHY: member_str(out, "why", output->why); return;
@@ -191,8 +180,7 @@ static void write_member(struct buf *out, const struct output *output, enum outp
     }
 }
 
-static void write_record(struct buf *out, const struct output *output, uint64_t fields)
-{
+static void write_record(struct buf *out, const struct output *output, uint64_t fields) {
     buf_char(out, '{');
     for (unsigned field = 0; field < OUTPUT_FIELD_COUNT; field++)
         if (fields >> field & 1)
@@ -201,8 +189,7 @@ static void write_record(struct buf *out, const struct output *output, uint64_t 
 }
 
 // CloudEvents 1.0, JSON format. The attributes are the envelope's own; `fields` chooses among the members of `data`.
-static void write_cloudevent(struct buf *out, const struct output *output, uint64_t fields)
-{
+static void write_cloudevent(struct buf *out, const struct output *output, uint64_t fields) {
     buf_char(out, '{');
     member_str(out, "specversion", STR("1.0"));
     member(out, "id"), write_id(out, output->id);
@@ -219,8 +206,7 @@ static void write_cloudevent(struct buf *out, const struct output *output, uint6
     buf_char(out, '}');
 }
 
-void output_write(struct buf *out, const struct output *output, enum output_format format, uint64_t fields)
-{
+void output_write(struct buf *out, const struct output *output, enum output_format format, uint64_t fields) {
     if (output->kind == OUTPUT_IS_DEAD_LETTER)
         dead_letter_write_json(out, output->dead_letter, output->time_ms);
     else if (format == FORMAT_CLOUDEVENTS)
@@ -230,15 +216,19 @@ void output_write(struct buf *out, const struct output *output, enum output_form
 }
 
 // Bytes that a JSON text can carry unharmed: valid UTF-8 without control characters other than tab, CR and LF.
-static bool is_clean_text(struct str s)
-{
+static bool is_clean_text(struct str s) {
     const unsigned char *at = (const unsigned char *)s.ptr, *end = at + s.len;
     while (at < end) {
         unsigned char c = *at;
-        size_t extra = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 9;
+        size_t extra = c < 0x80                ? 0
+                       : c >= 0xc2 && c < 0xe0 ? 1
+                       : c >= 0xe0 && c < 0xf0 ? 2
+                       : c >= 0xf0 && c < 0xf5 ? 3
+                                               : 9;
         if ((c < 0x20 && c != '\t' && c != '\r' && c != '\n') || (size_t)(end - at) <= extra)
             return false;
-        if ((c == 0xe0 && at[1] < 0xa0) || (c == 0xed && at[1] > 0x9f) || (c == 0xf0 && at[1] < 0x90) || (c == 0xf4 && at[1] > 0x8f))
+        if ((c == 0xe0 && at[1] < 0xa0) || (c == 0xed && at[1] > 0x9f) || (c == 0xf0 && at[1] < 0x90) ||
+            (c == 0xf4 && at[1] > 0x8f))
             return false;
         for (size_t i = 1; i <= extra; i++)
             if ((at[i] & 0xc0) != 0x80)
@@ -248,8 +238,7 @@ static bool is_clean_text(struct str s)
     return true;
 }
 
-void dead_letter_write_json(struct buf *out, const struct dead_letter *letter, int64_t time_ms)
-{
+void dead_letter_write_json(struct buf *out, const struct dead_letter *letter, int64_t time_ms) {
     buf_char(out, '{');
     member_str(out, "kind", STR("dead_letter"));
     member(out, "id"), write_id(out, dead_letter_id(&letter->at, letter->reason));
@@ -273,8 +262,7 @@ void dead_letter_write_json(struct buf *out, const struct dead_letter *letter, i
     buf_char(out, '}');
 }
 
-int output_field_find(struct str name)
-{
+int output_field_find(struct str name) {
     static const struct str names[] = {
 #define X(field, text) STR(text),
         OUTPUT_FIELDS(X)
@@ -286,13 +274,11 @@ int output_field_find(struct str name)
     return -1;
 }
 
-struct str output_content_type(enum output_format format)
-{
+struct str output_content_type(enum output_format format) {
     return format == FORMAT_CLOUDEVENTS ? STR("application/cloudevents+json") : STR("application/json");
 }
 
-struct str output_subject_key(const struct output *output)
-{
+struct str output_subject_key(const struct output *output) {
     if (!output->candidate || output->candidate->event[EVENT_SUBJECT_ID].type != VALUE_STRING)
         return STR("");
     return output->candidate->event[EVENT_SUBJECT_ID].string;

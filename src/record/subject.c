@@ -2,9 +2,10 @@
 // "none" or "everybody" is nobody: enforcing on it would mean everybody.
 #include "penstock/record.h"
 
-bool subject_is_definite(struct str subject)
-{
-    static const struct str nobody[] = {STR("-"), STR("null"), STR("none"), STR("nil"), STR("n/a"), STR("unknown"), STR("undefined"), STR("anonymous"), STR("all"), STR("any"), STR("everyone")};
+bool subject_is_definite(struct str subject) {
+    static const struct str nobody[] = {STR("-"),   STR("null"),    STR("none"),      STR("nil"),
+                                        STR("n/a"), STR("unknown"), STR("undefined"), STR("anonymous"),
+                                        STR("all"), STR("any"),     STR("everyone")};
     struct str id = str_trim(subject);
     for (size_t i = 0; i < COUNT_OF(nobody); i++)
         if (str_eq_fold(id, nobody[i]))

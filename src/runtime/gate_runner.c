@@ -19,16 +19,14 @@
 
 // ---- streams ---------------------------------------------------------------------------
 
-static struct stream *find_stream(struct service *service, struct str name)
-{
+static struct stream *find_stream(struct service *service, struct str name) {
     for (size_t i = 1; i < service->n_streams; i++)
         if (str_eq(str_of(stream_name(service->streams[i])), name))
             return service->streams[i];
     return NULL;
 }
 
-static struct stream *add_stream(struct service *service, const char *folder, const char *name, struct status *status)
-{
+static struct stream *add_stream(struct service *service, const char *folder, const char *name, struct status *status) {
     char dir[4096];
     snprintf(dir, sizeof dir, "%s/%s%s", service->config->data, folder, name);
     struct stream *stream = stream_open(dir, name, (uint64_t)service->config->stream_max_bytes, status);
@@ -41,9 +39,9 @@ static struct stream *add_stream(struct service *service, const char *folder, co
     return stream;
 }
 
-static struct sink_config sink_config_of(const struct service *service, const struct consumer *consumer)
-{
-    static const enum sink_kind kinds[] = {[TO_KAFKA] = SINK_KAFKA, [TO_NATS] = SINK_NATS, [TO_FILE] = SINK_FILE, [TO_STDOUT] = SINK_STDOUT};
+static struct sink_config sink_config_of(const struct service *service, const struct consumer *consumer) {
+    static const enum sink_kind kinds[] = {
+        [TO_KAFKA] = SINK_KAFKA, [TO_NATS] = SINK_NATS, [TO_FILE] = SINK_FILE, [TO_STDOUT] = SINK_STDOUT};
     return (struct sink_config){
         .kind = kinds[consumer->to],
         .kafka = service->config->kafka,
@@ -54,42 +52,45 @@ static struct sink_config sink_config_of(const struct service *service, const st
     };
 }
 
-static bool deliver_to(struct service *service, const struct consumer *consumer, struct stream *stream, struct status *status)
-{
+static bool deliver_to(struct service *service, const struct consumer *consumer, struct stream *stream,
+                       struct status *status) {
     struct sink_config config = sink_config_of(service, consumer);
     bool lacks = (consumer->to == TO_KAFKA && !config.kafka.brokers) || (consumer->to == TO_NATS && !config.nats.url);
     if (lacks)
-        return status_fail(status, STATUS_INVALID, "consumer '%.*s' sends to %s, but the configuration has no `%s:` connection", STR_ARG(consumer->name), consumer->to == TO_KAFKA ? "Kafka" : "NATS", consumer->to == TO_KAFKA ? "kafka" : "nats");
+        return status_fail(status, STATUS_INVALID,
+                           "consumer '%.*s' sends to %s, but the configuration has no `%s:` connection",
+                           STR_ARG(consumer->name), consumer->to == TO_KAFKA ? "Kafka" : "NATS",
+                           consumer->to == TO_KAFKA ? "kafka" : "nats");
     return stream_deliver(stream, &config, status);
 }
 
-static bool is_consumer(const struct policy *policy, const char *name)
-{
+static bool is_consumer(const struct policy *policy, const char *name) {
     for (size_t i = 0; i < policy->n_consumers; i++)
         if (str_eq(policy->consumers[i].name, str_of(name)))
             return true;
     return false;
 }
 
-static void stop_gone_streams(struct service *service, const struct policy *policy)
-{
+static void stop_gone_streams(struct service *service, const struct policy *policy) {
     for (size_t i = 1; i < service->n_streams; i++) {
         struct stream *stream = service->streams[i];
         if (is_consumer(policy, stream_name(stream)))
             continue;
         if (!stream_is_drained(stream))
-            logline(LOGLINE_WARN, "stream", "a consumer is gone from the routes with records unsent; they stay on disk until it is back", "consumer", stream_name(stream), NULL);
+            logline(LOGLINE_WARN, "stream",
+                    "a consumer is gone from the routes with records unsent; they stay on disk until it is back",
+                    "consumer", stream_name(stream), NULL);
         stream_stop(stream, 0);
     }
 }
 
-static bool open_streams(struct service *service, const struct policy *policy, struct status *status)
-{
+static bool open_streams(struct service *service, const struct policy *policy, struct status *status) {
     if (service->n_streams == 0 && !add_stream(service, "", "dead-letters", status))
         return false;
     if (!stream_deliver(service->streams[0], &service->config->dead_letters, status))
         return false;
-    service->consumer_streams = must_realloc(service->consumer_streams, (policy->n_consumers + 1) * sizeof *service->consumer_streams);
+    service->consumer_streams =
+        must_realloc(service->consumer_streams, (policy->n_consumers + 1) * sizeof *service->consumer_streams);
     for (size_t i = 0; i < policy->n_consumers; i++) {
         const struct consumer *consumer = &policy->consumers[i];
         struct stream *stream = find_stream(service, consumer->name);
@@ -105,16 +106,14 @@ static bool open_streams(struct service *service, const struct policy *policy, s
 
 // ---- stepping -----------------------------------------------------------------------------
 
-static void wait_for_room(struct service *service, const struct stream *stream, const struct status *status)
-{
+static void wait_for_room(struct service *service, const struct stream *stream, const struct status *status) {
     char text[600];
     snprintf(text, sizeof text, "consumer %s: %s", stream_name(stream), status->text);
     trouble_set(&service->gate_trouble, text);
     clock_sleep_ms(RETRY_MS);
 }
 
-static void emit(void *ctx, const struct emission *emission)
-{
+static void emit(void *ctx, const struct emission *emission) {
     struct service *service = ctx;
     if (service->gate_torn)
         return;
@@ -123,7 +122,9 @@ static void emit(void *ctx, const struct emission *emission)
     if (consumer)
         stream = service->consumer_streams[consumer - gate_policy(service->gate)->consumers];
     struct status status = {0};
-    while (!stream_append(stream, emission->seq, emission->received_ms, emission->output, consumer ? consumer->format : FORMAT_JSON, consumer ? consumer->fields : OUTPUT_ALL_FIELDS, &status)) {
+    while (!stream_append(stream, emission->seq, emission->received_ms, emission->output,
+                          consumer ? consumer->format : FORMAT_JSON, consumer ? consumer->fields : OUTPUT_ALL_FIELDS,
+                          &status)) {
         wait_for_room(service, stream, &status);
         if (atomic_load(&service->gate_closing) || is_asked_to_stop()) {
             service->gate_torn = true; // the record is taken again after the next start, from the last snapshot
@@ -132,15 +133,14 @@ static void emit(void *ctx, const struct emission *emission)
     }
 }
 
-static void flush_streams(struct service *service)
-{
+static void flush_streams(struct service *service) {
     for (size_t i = 0; i < service->n_streams; i++)
         stream_flush(service->streams[i]);
 }
 
-// The policy of a POLICY record: what the keeper compiled, if it is the same bundle, else compiled from the record itself.
-static struct policy *policy_of_record(struct service *service, struct str payload, struct status *status)
-{
+// The policy of a POLICY record: what the keeper compiled, if it is the same bundle, else compiled from the record
+// itself.
+static struct policy *policy_of_record(struct service *service, struct str payload, struct status *status) {
     struct policy_record record;
     if (!policy_record_read(payload, &record)) {
         status_fail(status, STATUS_CORRUPT, "a policy record of the journal cannot be read");
@@ -155,7 +155,8 @@ static struct policy *policy_of_record(struct service *service, struct str paylo
     findings_init(&findings);
     struct policy *policy = bundle ? policy_compile(bundle, &findings) : NULL;
     if (bundle && !policy)
-        status_fail(status, STATUS_CORRUPT, "the policy in the journal does not compile with this version: %.*s", STR_ARG(findings.items[0].text));
+        status_fail(status, STATUS_CORRUPT, "the policy in the journal does not compile with this version: %.*s",
+                    STR_ARG(findings.items[0].text));
     findings_free(&findings);
     policy_bundle_free(bundle);
     if (policy)
@@ -163,8 +164,7 @@ static struct policy *policy_of_record(struct service *service, struct str paylo
     return policy;
 }
 
-static bool take_policy(struct service *service, const struct gate_record *record, struct status *status)
-{
+static bool take_policy(struct service *service, const struct gate_record *record, struct status *status) {
     struct policy *policy = policy_of_record(service, record->payload, status);
     if (!policy)
         return false;
@@ -184,18 +184,18 @@ static bool take_policy(struct service *service, const struct gate_record *recor
     return ok;
 }
 
-static bool take_record(struct service *service, const struct journal_record *read, struct status *status)
-{
-    struct gate_record record = {.type = (enum record_type)read->type, .seq = read->seq, .time_ms = read->time_ms, .payload = read->payload};
+static bool take_record(struct service *service, const struct journal_record *read, struct status *status) {
+    struct gate_record record = {
+        .type = (enum record_type)read->type, .seq = read->seq, .time_ms = read->time_ms, .payload = read->payload};
     if (record.type == RECORD_POLICY)
         return take_policy(service, &record, status);
     if (!gate_step(service->gate, &record, NULL, emit, service))
-        return status_fail(status, STATUS_CORRUPT, "journal record %llu cannot be read by this version", (unsigned long long)read->seq);
+        return status_fail(status, STATUS_CORRUPT, "journal record %llu cannot be read by this version",
+                           (unsigned long long)read->seq);
     return true;
 }
 
-static void publish(struct service *service)
-{
+static void publish(struct service *service) {
     const struct policy *policy = gate_policy(service->gate);
     atomic_store(&service->applied_seq, gate_applied_seq(service->gate));
     atomic_store(&service->next_timer_ms, gate_next_timer_ms(service->gate));
@@ -203,8 +203,10 @@ static void publish(struct service *service)
     if (policy && policy != service->published_policy) {
         policy_unref(service->published_policy);
         service->published_policy = policy_ref((struct policy *)policy);
-        service->route_counts = must_realloc(service->route_counts, (policy->n_routes + 1) * sizeof *service->route_counts);
-        service->held_by_limit = must_realloc(service->held_by_limit, (policy->n_limits + 1) * sizeof *service->held_by_limit);
+        service->route_counts =
+            must_realloc(service->route_counts, (policy->n_routes + 1) * sizeof *service->route_counts);
+        service->held_by_limit =
+            must_realloc(service->held_by_limit, (policy->n_limits + 1) * sizeof *service->held_by_limit);
     }
     service->gate_counts = *gate_get_counts(service->gate);
     for (size_t i = 0; policy && i < policy->n_routes; i++)
@@ -216,8 +218,7 @@ static void publish(struct service *service)
 
 // ---- snapshots ------------------------------------------------------------------------------
 
-static bool encode_snapshot(struct service *service, struct status *status)
-{
+static bool encode_snapshot(struct service *service, struct status *status) {
     for (size_t i = 0; i < service->n_streams; i++)
         if (!stream_sync(service->streams[i], status))
             return false; // the state must not say "emitted" of what the disk does not have
@@ -236,11 +237,11 @@ static bool encode_snapshot(struct service *service, struct status *status)
     service->snapshot_of = snapshot.seq;
     bool whole = !state.overflow && !service->snapshot.overflow;
     buf_free(&state);
-    return whole || status_fail(status, STATUS_FULL, "the gate's state is over %llu bytes", (unsigned long long)SNAPSHOT_MAX_BYTES);
+    return whole || status_fail(status, STATUS_FULL, "the gate's state is over %llu bytes",
+                                (unsigned long long)SNAPSHOT_MAX_BYTES);
 }
 
-static void hand_over_snapshot(struct service *service)
-{
+static void hand_over_snapshot(struct service *service) {
     struct status status = {0};
     pthread_mutex_lock(&service->snapshot_mutex);
     if (!service->snapshot_ready) {
@@ -251,8 +252,7 @@ static void hand_over_snapshot(struct service *service)
     pthread_mutex_unlock(&service->snapshot_mutex);
 }
 
-bool gate_save_snapshot(struct service *service, struct status *status)
-{
+bool gate_save_snapshot(struct service *service, struct status *status) {
     if (service->gate_torn || gate_policy(service->gate) == NULL)
         return true;
     pthread_mutex_lock(&service->snapshot_mutex);
@@ -264,8 +264,7 @@ bool gate_save_snapshot(struct service *service, struct status *status)
 
 // ---- the thread --------------------------------------------------------------------------------
 
-void *run_gate(void *ctx)
-{
+void *run_gate(void *ctx) {
     struct service *service = ctx;
     struct journal_record record;
     struct status status = {0};
@@ -297,19 +296,18 @@ void *run_gate(void *ctx)
 
 // ---- recovery ------------------------------------------------------------------------------------
 
-static bool open_gate(struct service *service, struct status *status)
-{
+static bool open_gate(struct service *service, struct status *status) {
     // Reserved, not touched: a page costs memory only once a key lives in it.
     service->gate_memory_bytes = gate_memory_bytes(&gate_default_bounds);
-    service->gate_memory = mmap(NULL, service->gate_memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    service->gate_memory = mmap(NULL, service->gate_memory_bytes, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (service->gate_memory == MAP_FAILED)
         return status_errno(status, errno, "cannot reserve the gate's memory");
     service->gate = gate_open(&gate_default_bounds, service->gate_memory);
     return true;
 }
 
-static bool load_snapshot(struct service *service, const struct snapshot *snapshot, struct status *status)
-{
+static bool load_snapshot(struct service *service, const struct snapshot *snapshot, struct status *status) {
     struct policy_bundle *bundle = policy_bundle_read(snapshot->bundle, status);
     if (!bundle)
         return false;
@@ -317,10 +315,14 @@ static bool load_snapshot(struct service *service, const struct snapshot *snapsh
     findings_init(&findings);
     struct policy *policy = policy_compile(bundle, &findings);
     if (!policy)
-        status_fail(status, STATUS_CORRUPT, "the snapshot's policy does not compile with this version (%.*s): start the penstock that wrote it, stop it, then start this one", STR_ARG(findings.items[0].text));
+        status_fail(status, STATUS_CORRUPT,
+                    "the snapshot's policy does not compile with this version (%.*s): start the penstock that wrote "
+                    "it, stop it, then start this one",
+                    STR_ARG(findings.items[0].text));
     if (policy)
         policy->generation = snapshot->generation;
-    bool ok = policy && gate_load(service->gate, snapshot->state, policy, status) && open_streams(service, policy, status);
+    bool ok =
+        policy && gate_load(service->gate, snapshot->state, policy, status) && open_streams(service, policy, status);
     buf_str(&service->bundle, snapshot->bundle);
     policy_unref(policy);
     policy_bundle_free(bundle);
@@ -328,8 +330,7 @@ static bool load_snapshot(struct service *service, const struct snapshot *snapsh
     return ok;
 }
 
-static bool restore(struct service *service, uint64_t *seq, struct status *status)
-{
+static bool restore(struct service *service, uint64_t *seq, struct status *status) {
     char dir[4096];
     struct buf bytes;
     struct snapshot snapshot = {0};
@@ -344,22 +345,27 @@ static bool restore(struct service *service, uint64_t *seq, struct status *statu
     return ok;
 }
 
-static bool fits_journal(struct service *service, uint64_t snapshot_seq, struct status *status)
-{
+static bool fits_journal(struct service *service, uint64_t snapshot_seq, struct status *status) {
     struct journal_stats stats;
     journal_stats(service->journal, &stats);
     bool empty = stats.first_seq > stats.last_seq;
     if (empty && stats.first_seq <= 1 && snapshot_seq > 0)
         return journal_begin_at(service->journal, snapshot_seq + 1, status);
     if (stats.first_seq > snapshot_seq + 1)
-        return status_fail(status, STATUS_CORRUPT, "the journal begins at record %llu, but the newest usable snapshot ends at %llu: records between are missing. Restore %s from a backup, or move it away to begin anew", (unsigned long long)stats.first_seq, (unsigned long long)snapshot_seq, service->config->data);
+        return status_fail(status, STATUS_CORRUPT,
+                           "the journal begins at record %llu, but the newest usable snapshot ends at %llu: records "
+                           "between are missing. Restore %s from a backup, or move it away to begin anew",
+                           (unsigned long long)stats.first_seq, (unsigned long long)snapshot_seq,
+                           service->config->data);
     if (!empty && stats.last_seq < snapshot_seq)
-        return status_fail(status, STATUS_CORRUPT, "the journal ends at record %llu, but the snapshot covers %llu: they are not from the same time. Restore %s from a backup, or move it away to begin anew", (unsigned long long)stats.last_seq, (unsigned long long)snapshot_seq, service->config->data);
+        return status_fail(status, STATUS_CORRUPT,
+                           "the journal ends at record %llu, but the snapshot covers %llu: they are not from the same "
+                           "time. Restore %s from a backup, or move it away to begin anew",
+                           (unsigned long long)stats.last_seq, (unsigned long long)snapshot_seq, service->config->data);
     return true;
 }
 
-bool gate_catch_up(struct service *service, struct status *status)
-{
+bool gate_catch_up(struct service *service, struct status *status) {
     struct journal_record record;
     enum journal_read read;
     while ((read = journal_next(service->gate_cursor, &record, status)) == JOURNAL_RECORD) {
@@ -374,8 +380,7 @@ bool gate_catch_up(struct service *service, struct status *status)
     return read == JOURNAL_END;
 }
 
-bool gate_recover(struct service *service, struct status *status)
-{
+bool gate_recover(struct service *service, struct status *status) {
     int64_t began_ms = clock_monotonic_ms();
     uint64_t seq;
     if (!open_gate(service, status) || !restore(service, &seq, status) || !fits_journal(service, seq, status))

@@ -5,8 +5,7 @@
 #define READ_WAIT_MS 200
 #define PUSH_WAIT_MS 200
 
-static bool push(struct intake *intake, struct batch *batch)
-{
+static bool push(struct intake *intake, struct batch *batch) {
     struct service *service = intake->service;
     while (!pipeline_push(service->pipeline, intake->index, batch, PUSH_WAIT_MS)) {
         if (atomic_load(&service->stopping))
@@ -16,8 +15,7 @@ static bool push(struct intake *intake, struct batch *batch)
     return true;
 }
 
-static void finish(struct intake *intake, const struct status *status)
-{
+static void finish(struct intake *intake, const struct status *status) {
     const char *name = intake->service->config->sources[intake->index].name;
     if (status->code == STATUS_CLOSED) {
         logline(LOGLINE_INFO, "source", "read to its end", "source", name, NULL);
@@ -28,8 +26,7 @@ static void finish(struct intake *intake, const struct status *status)
     atomic_store(&intake->ended, true);
 }
 
-void *run_intake(void *ctx)
-{
+void *run_intake(void *ctx) {
     struct intake *intake = ctx;
     struct batch batch;
     struct status status = {0};

@@ -16,10 +16,11 @@
 #define FINDINGS_LOGGED 20
 #define FOLDER_DEPTH_MAX 16
 
-struct policy *compile_routes(const struct service *service, struct buf *bundle_bytes, struct findings *findings, struct status *status)
-{
+struct policy *compile_routes(const struct service *service, struct buf *bundle_bytes, struct findings *findings,
+                              struct status *status) {
     const struct config *config = service->config;
-    struct policy_bundle *bundle = policy_bundle_load(config->routes, service->policy_sources, config->n_sources, status);
+    struct policy_bundle *bundle =
+        policy_bundle_load(config->routes, service->policy_sources, config->n_sources, status);
     if (!bundle)
         return NULL;
     struct policy *policy = policy_compile(bundle, findings);
@@ -31,13 +32,11 @@ struct policy *compile_routes(const struct service *service, struct buf *bundle_
     return policy;
 }
 
-struct inventory *load_inventory(const struct config *config, struct status *status)
-{
+struct inventory *load_inventory(const struct config *config, struct status *status) {
     return config->inventory ? inventory_load(config->inventory, status) : inventory_empty();
 }
 
-void put_policy_in_force(struct service *service, struct policy *policy, struct str bundle)
-{
+void put_policy_in_force(struct service *service, struct policy *policy, struct str bundle) {
     policy->generation = ++service->last_generation;
     struct policy_record record = {.generation = policy->generation, .bundle = bundle};
     struct buf bytes;
@@ -47,24 +46,24 @@ void put_policy_in_force(struct service *service, struct policy *policy, struct 
     buf_free(&bytes);
 }
 
-static void log_findings(const struct findings *findings)
-{
+static void log_findings(const struct findings *findings) {
     for (size_t i = 0; i < findings->n && i < FINDINGS_LOGGED; i++) {
         const struct finding *finding = &findings->items[i];
         char place[600];
-        snprintf(place, sizeof place, "%.*s:%u:%u", (int)(finding->file.len < 500 ? finding->file.len : 500), finding->file.ptr, finding->line, finding->column);
+        snprintf(place, sizeof place, "%.*s:%u:%u", (int)(finding->file.len < 500 ? finding->file.len : 500),
+                 finding->file.ptr, finding->line, finding->column);
         logline(finding->error ? LOGLINE_ERROR : LOGLINE_WARN, "policy", finding->text.ptr, "at", place, NULL);
     }
 }
 
-static void reload_routes(struct service *service)
-{
+static void reload_routes(struct service *service) {
     struct findings findings;
     struct status status = {0};
     struct buf bundle;
     findings_init(&findings);
     buf_init(&bundle, POLICY_MAX_BYTES * 2);
-    struct policy *policy = compile_routes(service, &bundle, &findings, &status), *current = pipeline_policy(service->pipeline);
+    struct policy *policy = compile_routes(service, &bundle, &findings, &status),
+                  *current = pipeline_policy(service->pipeline);
     log_findings(&findings);
     atomic_store(&service->reload_ok, policy != NULL);
     if (!policy) {
@@ -83,8 +82,7 @@ static void reload_routes(struct service *service)
     findings_free(&findings);
 }
 
-static void reload_inventory(struct service *service)
-{
+static void reload_inventory(struct service *service) {
     struct status status = {0};
     struct inventory *inventory = load_inventory(service->config, &status);
     atomic_store(&service->inventory_ok, inventory != NULL);
@@ -100,8 +98,7 @@ static void reload_inventory(struct service *service)
 
 // ---- noticing changes ------------------------------------------------------------------
 
-static uint64_t sign_file(const char *path, const struct stat *info)
-{
+static uint64_t sign_file(const char *path, const struct stat *info) {
     struct hash_parts parts = {.len = 0};
     hash_parts_int(&parts, (int64_t)hash64_bytes(path, strlen(path)));
     hash_parts_int(&parts, info->st_mtim.tv_sec);
@@ -112,14 +109,14 @@ static uint64_t sign_file(const char *path, const struct stat *info)
 }
 
 // The order of a folder's entries means nothing, so the files' hashes are added up.
-static uint64_t sign_folder(const char *path, unsigned depth)
-{
+static uint64_t sign_folder(const char *path, unsigned depth) {
     uint64_t sum = 0;
     DIR *folder = opendir(path);
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
         char below[4096];
         struct stat info;
-        if (entry->d_name[0] == '.' || snprintf(below, sizeof below, "%s/%s", path, entry->d_name) >= (int)sizeof below || stat(below, &info) != 0)
+        if (entry->d_name[0] == '.' ||
+            snprintf(below, sizeof below, "%s/%s", path, entry->d_name) >= (int)sizeof below || stat(below, &info) != 0)
             continue;
         if (S_ISDIR(info.st_mode) && depth < FOLDER_DEPTH_MAX)
             sum += sign_folder(below, depth + 1);
@@ -131,8 +128,7 @@ static uint64_t sign_folder(const char *path, unsigned depth)
     return sum;
 }
 
-struct watch watch_files(const struct config *config)
-{
+struct watch watch_files(const struct config *config) {
     struct stat info;
     return (struct watch){
         .routes = sign_folder(config->routes, 0),
@@ -141,8 +137,7 @@ struct watch watch_files(const struct config *config)
 }
 
 // A change is taken once it has stood still for one look, so that a half-written file is not read.
-static void reload_changed(struct service *service, struct watch *read, struct watch *last)
-{
+static void reload_changed(struct service *service, struct watch *read, struct watch *last) {
     struct watch now = watch_files(service->config);
     bool asked = atomic_exchange(&service->reload_wanted, false);
     if (asked || (now.routes != read->routes && now.routes == last->routes)) {
@@ -158,8 +153,7 @@ static void reload_changed(struct service *service, struct watch *read, struct w
 
 // ---- snapshots ---------------------------------------------------------------------------
 
-bool store_snapshot(struct service *service, struct status *status)
-{
+bool store_snapshot(struct service *service, struct status *status) {
     char dir[4096];
     uint64_t previous = 0;
     snprintf(dir, sizeof dir, "%s/snapshots", service->config->data);
@@ -173,8 +167,7 @@ bool store_snapshot(struct service *service, struct status *status)
     return true;
 }
 
-static void store_handed_over(struct service *service)
-{
+static void store_handed_over(struct service *service) {
     struct status status = {0};
     pthread_mutex_lock(&service->snapshot_mutex);
     bool ready = service->snapshot_ready;
@@ -182,7 +175,8 @@ static void store_handed_over(struct service *service)
     if (!ready)
         return;
     if (!store_snapshot(service, &status)) // the gate does not touch it while it is ready
-        logline(LOGLINE_ERROR, "snapshot", "not stored; the last one stays, and the journal grows", "error", status.text, NULL);
+        logline(LOGLINE_ERROR, "snapshot", "not stored; the last one stays, and the journal grows", "error",
+                status.text, NULL);
     pthread_mutex_lock(&service->snapshot_mutex);
     service->snapshot_ready = false;
     buf_free(&service->snapshot);
@@ -190,8 +184,7 @@ static void store_handed_over(struct service *service)
     pthread_mutex_unlock(&service->snapshot_mutex);
 }
 
-void *run_keeper(void *ctx)
-{
+void *run_keeper(void *ctx) {
     struct service *service = ctx;
     struct watch read = service->watch, last = read;
     int64_t looked_ms = clock_monotonic_ms(), asked_ms = looked_ms;

@@ -20,21 +20,19 @@ struct writer {
     struct {
         int64_t next_offset; // of the source's only partition
         bool changed;
-    } *files; // by source: files and stdin have no broker that remembers where they stood
+    } * files; // by source: files and stdin have no broker that remembers where they stood
     int64_t positions_at_ms;
     struct buf scratch;
 };
 
-static int64_t log_now(struct writer *w)
-{
+static int64_t log_now(struct writer *w) {
     int64_t now = clock_now_ms();
     if (now > w->last_time_ms)
         w->last_time_ms = now; // a clock set back stands still until it has caught up
     return w->last_time_ms;
 }
 
-static bool gave_up(struct service *service, const struct status *status)
-{
+static bool gave_up(struct service *service, const struct status *status) {
     trouble_set(&service->journal_trouble, status->text);
     if (atomic_load(&service->writer_closing))
         return true; // stopping with a full disk: what is not written was not committed either
@@ -42,8 +40,7 @@ static bool gave_up(struct service *service, const struct status *status)
     return false;
 }
 
-static bool append(struct writer *w, enum record_type type, struct str payload, uint64_t *seq)
-{
+static bool append(struct writer *w, enum record_type type, struct str payload, uint64_t *seq) {
     struct status status = {0};
     while (!journal_append(w->service->journal, (uint8_t)type, log_now(w), &payload, 1, seq, &status)) {
         atomic_fetch_add(&w->service->unwritten, 1);
@@ -53,8 +50,7 @@ static bool append(struct writer *w, enum record_type type, struct str payload, 
     return true;
 }
 
-static bool sync_journal(struct writer *w)
-{
+static bool sync_journal(struct writer *w) {
     struct status status = {0};
     while (!journal_sync(w->service->journal, &status))
         if (gave_up(w->service, &status))
@@ -63,8 +59,7 @@ static bool sync_journal(struct writer *w)
     return true;
 }
 
-static bool append_item(struct writer *w, struct item *item)
-{
+static bool append_item(struct writer *w, struct item *item) {
     uint64_t seq;
     for (; item->written < item->records.n; item->written++) {
         const struct sift_record *record = &item->records.records[item->written];
@@ -74,10 +69,11 @@ static bool append_item(struct writer *w, struct item *item)
     return true;
 }
 
-static bool remembers_position(enum source_kind kind) { return kind == SOURCE_FILE || kind == SOURCE_STDIN; }
+static bool remembers_position(enum source_kind kind) {
+    return kind == SOURCE_FILE || kind == SOURCE_STDIN;
+}
 
-static void commit_item(struct writer *w, struct item *item)
-{
+static void commit_item(struct writer *w, struct item *item) {
     struct service *service = w->service;
     if (!item->is_batch)
         return;
@@ -88,13 +84,13 @@ static void commit_item(struct writer *w, struct item *item)
     }
 }
 
-static bool append_positions(struct writer *w)
-{
+static bool append_positions(struct writer *w) {
     bool appended = false;
     for (size_t i = 0; i < w->service->n_intakes; i++) {
         if (!w->files[i].changed)
             continue;
-        struct position position = {.source = str_of(w->service->config->sources[i].name), .next_offset = w->files[i].next_offset};
+        struct position position = {.source = str_of(w->service->config->sources[i].name),
+                                    .next_offset = w->files[i].next_offset};
         uint64_t seq;
         buf_clear(&w->scratch);
         position_write(&w->scratch, &position);
@@ -108,8 +104,7 @@ static bool append_positions(struct writer *w)
 }
 
 // Time is a record too, but only when the gate waits for it.
-static bool append_tick(struct writer *w)
-{
+static bool append_tick(struct writer *w) {
     struct service *service = w->service;
     if (atomic_load(&service->applied_seq) < w->tick_seq || atomic_load(&service->next_timer_ms) > log_now(w))
         return true;
@@ -117,12 +112,12 @@ static bool append_tick(struct writer *w)
 }
 
 // All that is sifted: appended, synced once, committed. False: stopping without room.
-static bool write_gathered(struct writer *w, int wait_ms)
-{
+static bool write_gathered(struct writer *w, int wait_ms) {
     struct service *service = w->service;
     size_t n = 0;
     bool any = false;
-    for (struct item *item; n < PIPELINE_ITEMS && (item = pipeline_peek(service->pipeline, n, n == 0 ? wait_ms : 0)); n++) {
+    for (struct item *item; n < PIPELINE_ITEMS && (item = pipeline_peek(service->pipeline, n, n == 0 ? wait_ms : 0));
+         n++) {
         if (!append_item(w, item))
             return false;
         any |= item->records.n > 0;
@@ -136,22 +131,19 @@ static bool write_gathered(struct writer *w, int wait_ms)
     return true;
 }
 
-static void free_segments(struct writer *w)
-{
+static void free_segments(struct writer *w) {
     uint64_t before = atomic_exchange(&w->service->free_before, 0);
     struct status status = {0};
     if (before > 0 && !journal_free_before(w->service->journal, before, &status))
         logline(LOGLINE_WARN, "journal", "cannot free old segments", "error", status.text, NULL);
 }
 
-static int next_wait_ms(struct writer *w)
-{
+static int next_wait_ms(struct writer *w) {
     int64_t until_timer = atomic_load(&w->service->next_timer_ms) - log_now(w);
     return until_timer < 1 ? 1 : until_timer < WAIT_MS ? (int)until_timer : WAIT_MS;
 }
 
-void *run_log_writer(void *ctx)
-{
+void *run_log_writer(void *ctx) {
     struct service *service = ctx;
     struct writer w = {.service = service, .files = must_alloc((service->n_intakes + 1) * sizeof *w.files)};
     buf_init(&w.scratch, 4096);

@@ -25,19 +25,22 @@ struct offline {
     bool clock_set;
 };
 
-static void step(struct offline *offline, enum record_type type, struct str payload, struct policy *policy)
-{
+static void step(struct offline *offline, enum record_type type, struct str payload, struct policy *policy) {
     struct gate_record record = {.type = type, .seq = ++offline->seq, .time_ms = offline->clock_ms, .payload = payload};
     must(gate_step(offline->gate, &record, policy, offline->emit, offline->ctx));
 }
 
-struct offline *offline_new(struct policy *policy, struct inventory *inventory, gate_emit *emit, void *ctx)
-{
+struct offline *offline_new(struct policy *policy, struct inventory *inventory, gate_emit *emit, void *ctx) {
     struct offline *offline = must_alloc(sizeof *offline);
-    *offline = (struct offline){.policy = policy_ref(policy), .inventory = inventory_ref(inventory), .sifter = sifter_new(1024 * 1024), .emit = emit, .ctx = ctx};
+    *offline = (struct offline){.policy = policy_ref(policy),
+                                .inventory = inventory_ref(inventory),
+                                .sifter = sifter_new(1024 * 1024),
+                                .emit = emit,
+                                .ctx = ctx};
     sift_output_init(&offline->records);
     offline->memory_bytes = gate_memory_bytes(&gate_default_bounds);
-    offline->memory = mmap(NULL, offline->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    offline->memory =
+        mmap(NULL, offline->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     must(offline->memory != MAP_FAILED); // as any memory that cannot be had
     offline->gate = gate_open(&gate_default_bounds, offline->memory);
     struct buf payload;
@@ -49,8 +52,7 @@ struct offline *offline_new(struct policy *policy, struct inventory *inventory, 
     return offline;
 }
 
-void offline_free(struct offline *offline)
-{
+void offline_free(struct offline *offline) {
     if (!offline)
         return;
     gate_close(offline->gate);
@@ -62,8 +64,7 @@ void offline_free(struct offline *offline)
     free(offline);
 }
 
-void offline_advance(struct offline *offline, int64_t clock_ms)
-{
+void offline_advance(struct offline *offline, int64_t clock_ms) {
     if (clock_ms <= offline->clock_ms)
         return;
     for (int64_t due; (due = gate_next_timer_ms(offline->gate)) <= clock_ms;) {
@@ -76,8 +77,7 @@ void offline_advance(struct offline *offline, int64_t clock_ms)
     offline->clock_ms = clock_ms;
 }
 
-static void follow_event_time(struct offline *offline, struct str payload)
-{
+static void follow_event_time(struct offline *offline, struct str payload) {
     struct candidate candidate;
     must(candidate_read(payload, &candidate));
     const struct value *time = &candidate.event[EVENT_TIME];
@@ -90,8 +90,8 @@ static void follow_event_time(struct offline *offline, struct str payload)
     offline->clock_set = true;
 }
 
-void offline_message(struct offline *offline, const struct source_binding *source, const struct sift_input *input, int64_t clock_ms)
-{
+void offline_message(struct offline *offline, const struct source_binding *source, const struct sift_input *input,
+                     int64_t clock_ms) {
     if (clock_ms >= 0)
         offline_advance(offline, clock_ms);
     sift_output_clear(&offline->records);
@@ -105,5 +105,9 @@ void offline_message(struct offline *offline, const struct source_binding *sourc
     }
 }
 
-const struct sift_counts *offline_sift_counts(const struct offline *offline) { return sifter_counts(offline->sifter); }
-const struct gate *offline_gate(const struct offline *offline) { return offline->gate; }
+const struct sift_counts *offline_sift_counts(const struct offline *offline) {
+    return sifter_counts(offline->sifter);
+}
+const struct gate *offline_gate(const struct offline *offline) {
+    return offline->gate;
+}

@@ -16,8 +16,7 @@ struct pipeline {
     bool closed;
 };
 
-struct pipeline *pipeline_new(struct policy *policy, struct inventory *inventory)
-{
+struct pipeline *pipeline_new(struct policy *policy, struct inventory *inventory) {
     struct pipeline *pipeline = must_alloc(sizeof *pipeline);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
@@ -36,8 +35,7 @@ struct pipeline *pipeline_new(struct policy *policy, struct inventory *inventory
     return pipeline;
 }
 
-static void clear_item(struct item *item)
-{
+static void clear_item(struct item *item) {
     batch_clear(&item->batch);
     sift_output_clear(&item->records);
     policy_unref(item->policy);
@@ -48,8 +46,7 @@ static void clear_item(struct item *item)
     item->state = ITEM_FREE;
 }
 
-void pipeline_free(struct pipeline *pipeline)
-{
+void pipeline_free(struct pipeline *pipeline) {
     if (!pipeline)
         return;
     for (size_t i = 0; i < PIPELINE_ITEMS; i++) {
@@ -66,11 +63,14 @@ void pipeline_free(struct pipeline *pipeline)
     free(pipeline);
 }
 
-static struct item *item_at(struct pipeline *pipeline, uint64_t position) { return &pipeline->items[position % PIPELINE_ITEMS]; }
-static bool is_full(const struct pipeline *pipeline) { return pipeline->pushed - pipeline->released == PIPELINE_ITEMS; }
+static struct item *item_at(struct pipeline *pipeline, uint64_t position) {
+    return &pipeline->items[position % PIPELINE_ITEMS];
+}
+static bool is_full(const struct pipeline *pipeline) {
+    return pipeline->pushed - pipeline->released == PIPELINE_ITEMS;
+}
 
-static struct timespec deadline_after(int timeout_ms)
-{
+static struct timespec deadline_after(int timeout_ms) {
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
     int64_t nanos = at.tv_nsec + (int64_t)(timeout_ms % 1000) * 1000000;
@@ -79,8 +79,7 @@ static struct timespec deadline_after(int timeout_ms)
     return at;
 }
 
-bool pipeline_push(struct pipeline *pipeline, size_t source, struct batch *batch, int timeout_ms)
-{
+bool pipeline_push(struct pipeline *pipeline, size_t source, struct batch *batch, int timeout_ms) {
     struct timespec deadline = deadline_after(timeout_ms);
     pthread_mutex_lock(&pipeline->mutex);
     while (is_full(pipeline) && !pipeline->closed)
@@ -103,8 +102,7 @@ bool pipeline_push(struct pipeline *pipeline, size_t source, struct batch *batch
     return taken;
 }
 
-bool pipeline_change_policy(struct pipeline *pipeline, struct policy *policy, struct str record)
-{
+bool pipeline_change_policy(struct pipeline *pipeline, struct policy *policy, struct str record) {
     pthread_mutex_lock(&pipeline->mutex);
     while (is_full(pipeline) && !pipeline->closed)
         pthread_cond_wait(&pipeline->room, &pipeline->mutex);
@@ -125,24 +123,21 @@ bool pipeline_change_policy(struct pipeline *pipeline, struct policy *policy, st
     return taken;
 }
 
-void pipeline_change_inventory(struct pipeline *pipeline, struct inventory *inventory)
-{
+void pipeline_change_inventory(struct pipeline *pipeline, struct inventory *inventory) {
     pthread_mutex_lock(&pipeline->mutex);
     inventory_unref(pipeline->inventory);
     pipeline->inventory = inventory_ref(inventory);
     pthread_mutex_unlock(&pipeline->mutex);
 }
 
-struct policy *pipeline_policy(struct pipeline *pipeline)
-{
+struct policy *pipeline_policy(struct pipeline *pipeline) {
     pthread_mutex_lock(&pipeline->mutex);
     struct policy *policy = policy_ref(pipeline->policy);
     pthread_mutex_unlock(&pipeline->mutex);
     return policy;
 }
 
-struct item *pipeline_claim(struct pipeline *pipeline)
-{
+struct item *pipeline_claim(struct pipeline *pipeline) {
     struct item *item = NULL;
     pthread_mutex_lock(&pipeline->mutex);
     while (pipeline->claimed == pipeline->pushed && !pipeline->closed)
@@ -155,21 +150,19 @@ struct item *pipeline_claim(struct pipeline *pipeline)
     return item;
 }
 
-void pipeline_sifted(struct pipeline *pipeline, struct item *item)
-{
+void pipeline_sifted(struct pipeline *pipeline, struct item *item) {
     pthread_mutex_lock(&pipeline->mutex);
     item->state = ITEM_SIFTED;
     pthread_cond_signal(&pipeline->sifted);
     pthread_mutex_unlock(&pipeline->mutex);
 }
 
-static bool is_sifted(struct pipeline *pipeline, size_t nth)
-{
-    return pipeline->released + nth < pipeline->pushed && item_at(pipeline, pipeline->released + nth)->state == ITEM_SIFTED;
+static bool is_sifted(struct pipeline *pipeline, size_t nth) {
+    return pipeline->released + nth < pipeline->pushed &&
+           item_at(pipeline, pipeline->released + nth)->state == ITEM_SIFTED;
 }
 
-struct item *pipeline_peek(struct pipeline *pipeline, size_t nth, int timeout_ms)
-{
+struct item *pipeline_peek(struct pipeline *pipeline, size_t nth, int timeout_ms) {
     struct timespec deadline = deadline_after(timeout_ms);
     pthread_mutex_lock(&pipeline->mutex);
     while (nth == 0 && timeout_ms > 0 && !is_sifted(pipeline, 0))
@@ -180,8 +173,7 @@ struct item *pipeline_peek(struct pipeline *pipeline, size_t nth, int timeout_ms
     return item;
 }
 
-void pipeline_release(struct pipeline *pipeline)
-{
+void pipeline_release(struct pipeline *pipeline) {
     struct item *item = item_at(pipeline, pipeline->released); // the writer's own position: read without the lock
     must(item->state == ITEM_SIFTED);
     clear_item(item);
@@ -191,16 +183,14 @@ void pipeline_release(struct pipeline *pipeline)
     pthread_mutex_unlock(&pipeline->mutex);
 }
 
-size_t pipeline_depth(struct pipeline *pipeline)
-{
+size_t pipeline_depth(struct pipeline *pipeline) {
     pthread_mutex_lock(&pipeline->mutex);
     size_t depth = (size_t)(pipeline->pushed - pipeline->released);
     pthread_mutex_unlock(&pipeline->mutex);
     return depth;
 }
 
-void pipeline_close(struct pipeline *pipeline)
-{
+void pipeline_close(struct pipeline *pipeline) {
     pthread_mutex_lock(&pipeline->mutex);
     pipeline->closed = true;
     pthread_cond_broadcast(&pipeline->room);

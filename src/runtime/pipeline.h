@@ -32,18 +32,21 @@ struct pipeline;
 struct pipeline *pipeline_new(struct policy *policy, struct inventory *inventory);
 void pipeline_free(struct pipeline *pipeline);
 
-// Swaps the full batch for an empty one; waits at most timeout_ms for room. False: no room, the batch is still the caller's.
+// Swaps the full batch for an empty one; waits at most timeout_ms for room. False: no room, the batch is still the
+// caller's.
 bool pipeline_push(struct pipeline *pipeline, size_t source, struct batch *batch, int timeout_ms);
 // From here on `policy` is in force; the POLICY record goes into the log at this place. Waits for room; false: closed.
 bool pipeline_change_policy(struct pipeline *pipeline, struct policy *policy, struct str record);
 void pipeline_change_inventory(struct pipeline *pipeline, struct inventory *inventory);
-struct policy *pipeline_policy(struct pipeline *pipeline); // in force for what is pushed next; a reference for the caller
+struct policy *
+pipeline_policy(struct pipeline *pipeline); // in force for what is pushed next; a reference for the caller
 
 // Sifters: the next item to sift; waits. NULL: closed and nothing left.
 struct item *pipeline_claim(struct pipeline *pipeline);
 void pipeline_sifted(struct pipeline *pipeline, struct item *item);
 
-// The log's writer: the `nth` item in order, if it and all before it are sifted; waits at most timeout_ms for the first one.
+// The log's writer: the `nth` item in order, if it and all before it are sifted; waits at most timeout_ms for the first
+// one.
 struct item *pipeline_peek(struct pipeline *pipeline, size_t nth, int timeout_ms);
 void pipeline_release(struct pipeline *pipeline); // the first one
 size_t pipeline_depth(struct pipeline *pipeline);

@@ -19,8 +19,7 @@
 #define SINKS_DRAIN_MS 3000
 #define MAIN_ROUND_MS 100
 
-void trouble_set(struct trouble *trouble, const char *text)
-{
+void trouble_set(struct trouble *trouble, const char *text) {
     pthread_mutex_lock(&trouble->mutex);
     bool begins = text[0] && !trouble->text[0], ends = !text[0] && trouble->text[0];
     snprintf(trouble->text, sizeof trouble->text, "%s", text);
@@ -31,8 +30,7 @@ void trouble_set(struct trouble *trouble, const char *text)
         logline(LOGLINE_INFO, "runtime", "mended, intake goes on", NULL);
 }
 
-void trouble_get(struct trouble *trouble, char out[480])
-{
+void trouble_get(struct trouble *trouble, char out[480]) {
     pthread_mutex_lock(&trouble->mutex);
     snprintf(out, 480, "%s", trouble->text);
     pthread_mutex_unlock(&trouble->mutex);
@@ -40,8 +38,7 @@ void trouble_get(struct trouble *trouble, char out[480])
 
 // ---- signals: taken by the main thread alone -------------------------------------------------
 
-static sigset_t service_signals(void)
-{
+static sigset_t service_signals(void) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -50,16 +47,14 @@ static sigset_t service_signals(void)
     return set;
 }
 
-bool is_asked_to_stop(void)
-{
+bool is_asked_to_stop(void) {
     sigset_t pending;
     return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
 }
 
 // ---- opening -------------------------------------------------------------------------------------
 
-static bool open_journal(struct service *service, struct status *status)
-{
+static bool open_journal(struct service *service, struct status *status) {
     char dir[4096];
     snprintf(dir, sizeof dir, "%s/journal", service->config->data);
     struct journal_options options = {
@@ -76,12 +71,12 @@ static bool open_journal(struct service *service, struct status *status)
     struct journal_stats stats;
     journal_stats(service->journal, &stats);
     if (stats.torn_bytes > 0)
-        logline(LOGLINE_WARN, "journal", "a torn end was cut: a crash came between write and sync, nothing acknowledged was in it", NULL);
+        logline(LOGLINE_WARN, "journal",
+                "a torn end was cut: a crash came between write and sync, nothing acknowledged was in it", NULL);
     return true;
 }
 
-static void print_findings(const struct findings *findings)
-{
+static void print_findings(const struct findings *findings) {
     struct buf text;
     buf_init(&text, 1024 * 1024);
     findings_write(findings, &text);
@@ -89,8 +84,7 @@ static void print_findings(const struct findings *findings)
     buf_free(&text);
 }
 
-static struct policy *first_policy(struct service *service, struct buf *bundle, struct status *status)
-{
+static struct policy *first_policy(struct service *service, struct buf *bundle, struct status *status) {
     struct findings findings;
     findings_init(&findings);
     struct policy *policy = compile_routes(service, bundle, &findings, status);
@@ -99,8 +93,7 @@ static struct policy *first_policy(struct service *service, struct buf *bundle, 
     return policy;
 }
 
-static bool open_pipeline(struct service *service, struct policy *policy, struct status *status)
-{
+static bool open_pipeline(struct service *service, struct policy *policy, struct status *status) {
     struct inventory *inventory = load_inventory(service->config, status);
     if (!inventory)
         return false;
@@ -112,8 +105,7 @@ static bool open_pipeline(struct service *service, struct policy *policy, struct
 
 // The route files as they are now, if they are not what was in force when the journal ended. No thread runs yet, so the
 // record is written here; whatever a consumer's settings lack is said before the service begins.
-static bool put_first_policy(struct service *service, struct policy *policy, struct str bundle, struct status *status)
-{
+static bool put_first_policy(struct service *service, struct policy *policy, struct str bundle, struct status *status) {
     const struct policy *in_force = gate_policy(service->gate);
     bool same = in_force && hash128_eq(in_force->hash, policy->hash);
     policy->generation = same ? service->last_generation : ++service->last_generation;
@@ -125,7 +117,8 @@ static bool put_first_policy(struct service *service, struct policy *policy, str
     buf_init(&bytes, POLICY_MAX_BYTES * 2);
     policy_record_write(&bytes, &record);
     struct str part = buf_view(&bytes);
-    bool ok = journal_append(service->journal, RECORD_POLICY, clock_now_ms(), &part, 1, &seq, status) && journal_sync(service->journal, status);
+    bool ok = journal_append(service->journal, RECORD_POLICY, clock_now_ms(), &part, 1, &seq, status) &&
+              journal_sync(service->journal, status);
     buf_free(&bytes);
     return ok && gate_catch_up(service, status);
 }
@@ -136,21 +129,20 @@ struct position_list {
     size_t n;
 };
 
-static void collect_position(void *ctx, const struct position *position)
-{
+static void collect_position(void *ctx, const struct position *position) {
     struct position_list *list = ctx;
     if (!str_eq(position->source, str_of(list->source->name)))
         return;
     list->items = must_realloc(list->items, (list->n + 1) * sizeof *list->items);
     struct source_position *item = &list->items[list->n++];
-    *item = (struct source_position){.partition = source_partition_of(position->partition), .next_offset = position->next_offset};
+    *item = (struct source_position){.partition = source_partition_of(position->partition),
+                                     .next_offset = position->next_offset};
     size_t topic = (size_t)source_topic_of(position->partition);
     if (list->source->kind == SOURCE_KAFKA && topic < list->source->n_topics)
         snprintf(item->topic, sizeof item->topic, "%s", list->source->topics[topic]);
 }
 
-static bool open_sources(struct service *service, struct status *status)
-{
+static bool open_sources(struct service *service, struct status *status) {
     service->intakes = must_alloc(service->config->n_sources * sizeof *service->intakes);
     for (size_t i = 0; i < service->config->n_sources; i++) {
         struct position_list positions = {.source = &service->config->sources[i]};
@@ -173,15 +165,14 @@ static const struct admin_route admin_pages[] = {
     {"/readyz", "text/plain", page_readyz},
 };
 
-static bool open_service(struct service *service, struct status *status)
-{
+static bool open_service(struct service *service, struct status *status) {
     struct buf bundle;
     buf_init(&bundle, POLICY_MAX_BYTES * 2);
     service->watch = watch_files(service->config);
     struct policy *policy = first_policy(service, &bundle, status);
-    bool ok = policy && open_journal(service, status) && gate_recover(service, status)
-              && open_pipeline(service, policy, status) && put_first_policy(service, policy, buf_view(&bundle), status)
-              && open_sources(service, status);
+    bool ok = policy && open_journal(service, status) && gate_recover(service, status) &&
+              open_pipeline(service, policy, status) && put_first_policy(service, policy, buf_view(&bundle), status) &&
+              open_sources(service, status);
     policy_unref(policy);
     buf_free(&bundle);
     if (!ok)
@@ -192,10 +183,11 @@ static bool open_service(struct service *service, struct status *status)
 
 // ---- running ------------------------------------------------------------------------------------------
 
-static void start(pthread_t *thread, void *(*run)(void *), void *ctx) { must(pthread_create(thread, NULL, run, ctx) == 0); }
+static void start(pthread_t *thread, void *(*run)(void *), void *ctx) {
+    must(pthread_create(thread, NULL, run, ctx) == 0);
+}
 
-static void start_threads(struct service *service)
-{
+static void start_threads(struct service *service) {
     service->workers = must_alloc((size_t)service->config->sift_threads * sizeof *service->workers);
     for (; service->n_workers < (size_t)service->config->sift_threads; service->n_workers++) {
         struct sift_worker *worker = &service->workers[service->n_workers];
@@ -211,25 +203,23 @@ static void start_threads(struct service *service)
         start(&service->intakes[i].thread, run_intake, &service->intakes[i]);
 }
 
-static void announce(const struct service *service)
-{
+static void announce(const struct service *service) {
     char port[16], records[24], ms[24];
     snprintf(port, sizeof port, "%u", admin_port(service->admin));
     snprintf(records, sizeof records, "%lld", (long long)service->recovered_records);
     snprintf(ms, sizeof ms, "%lld", (long long)service->recovered_ms);
-    logline(LOGLINE_INFO, "runtime", "running", "version", PENSTOCK_VERSION, "listen", service->config->listen, "port", port, "recovered_records", records, "recovery_ms", ms, NULL);
+    logline(LOGLINE_INFO, "runtime", "running", "version", PENSTOCK_VERSION, "listen", service->config->listen, "port",
+            port, "recovered_records", records, "recovery_ms", ms, NULL);
 }
 
-static bool all_ended(const struct service *service)
-{
+static bool all_ended(const struct service *service) {
     for (size_t i = 0; i < service->n_intakes; i++)
         if (!atomic_load(&service->intakes[i].ended))
             return false;
     return true;
 }
 
-static bool any_failed(const struct service *service)
-{
+static bool any_failed(const struct service *service) {
     for (size_t i = 0; i < service->n_intakes; i++)
         if (atomic_load(&service->intakes[i].failed))
             return true;
@@ -237,8 +227,7 @@ static bool any_failed(const struct service *service)
 }
 
 // Until a signal, the end of all sources, or a stop of the gate's that only a new start can mend.
-static int wait_for_end(struct service *service)
-{
+static int wait_for_end(struct service *service) {
     sigset_t set = service_signals();
     for (;;) {
         struct timespec round = {.tv_nsec = MAIN_ROUND_MS * 1000000L};
@@ -259,17 +248,16 @@ static int wait_for_end(struct service *service)
 // ---- stopping ---------------------------------------------------------------------------------------------
 
 // Runs beside the stop; if that hangs in a client library, it ends the process with what it would have answered.
-static void *enforce_stop(void *ctx)
-{
+static void *enforce_stop(void *ctx) {
     int code = *(int *)ctx;
     for (int64_t until = clock_monotonic_ms() + STOP_MAX_MS; clock_monotonic_ms() < until;)
         clock_sleep_ms(MAIN_ROUND_MS);
-    logline(LOGLINE_WARN, "runtime", "stopping takes too long; leaving. What is unsent stays on disk and goes out after the next start", NULL);
+    logline(LOGLINE_WARN, "runtime",
+            "stopping takes too long; leaving. What is unsent stays on disk and goes out after the next start", NULL);
     _exit(code);
 }
 
-static void stop_intakes(struct service *service)
-{
+static void stop_intakes(struct service *service) {
     atomic_store(&service->stopping, true);
     for (size_t i = 0; i < service->n_intakes; i++)
         source_stop(service->intakes[i].source);
@@ -277,8 +265,7 @@ static void stop_intakes(struct service *service)
         pthread_join(service->intakes[i].thread, NULL);
 }
 
-static void stop_stages(struct service *service)
-{
+static void stop_stages(struct service *service) {
     pipeline_close(service->pipeline);
     for (size_t i = 0; i < service->n_workers; i++)
         pthread_join(service->workers[i].thread, NULL);
@@ -293,8 +280,7 @@ static void stop_stages(struct service *service)
     pthread_join(service->keeper, NULL);
 }
 
-static void stop_streams(struct service *service, int drain_ms)
-{
+static void stop_streams(struct service *service, int drain_ms) {
     int64_t until = clock_monotonic_ms() + drain_ms;
     for (size_t i = 0; i < service->n_streams; i++) {
         int64_t left = until - clock_monotonic_ms();
@@ -302,19 +288,18 @@ static void stop_streams(struct service *service, int drain_ms)
     }
 }
 
-static void stop_service(struct service *service)
-{
+static void stop_service(struct service *service) {
     struct status status = {0};
     stop_intakes(service);
     stop_stages(service);
     stop_streams(service, SINKS_DRAIN_MS);
     if (!gate_save_snapshot(service, &status))
-        logline(LOGLINE_WARN, "snapshot", "no last snapshot; the next start replays the journal instead", "error", status.text, NULL);
+        logline(LOGLINE_WARN, "snapshot", "no last snapshot; the next start replays the journal instead", "error",
+                status.text, NULL);
     logline(LOGLINE_INFO, "runtime", "stopped", NULL);
 }
 
-static void free_service(struct service *service)
-{
+static void free_service(struct service *service) {
     admin_close(service->admin);
     for (size_t i = 0; i < service->n_streams; i++) {
         stream_stop(service->streams[i], 0);
@@ -343,8 +328,7 @@ static void free_service(struct service *service)
     free(service);
 }
 
-static struct service *new_service(const struct config *config)
-{
+static struct service *new_service(const struct config *config) {
     struct service *service = must_alloc(sizeof *service);
     service->config = config;
     service->policy_sources = config_policy_sources(config);
@@ -362,8 +346,7 @@ static struct service *new_service(const struct config *config)
     return service;
 }
 
-int service_run(const struct config *config)
-{
+int service_run(const struct config *config) {
     sigset_t set = service_signals();
     pthread_sigmask(SIG_BLOCK, &set, NULL); // before any thread: they inherit it
     signal(SIGPIPE, SIG_IGN);

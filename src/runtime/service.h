@@ -39,7 +39,7 @@ struct intake {
     size_t index; // in the configuration
     struct source *source;
     pthread_t thread;
-    _Atomic bool ended;  // a file or stdin was read to its end, or the source failed for good
+    _Atomic bool ended; // a file or stdin was read to its end, or the source failed for good
     _Atomic bool failed;
 };
 
@@ -66,10 +66,10 @@ struct service {
     // The writer's.
     struct journal *journal;
     pthread_t writer;
-    _Atomic bool writer_closing;     // ends when the pipeline is empty
-    struct trouble journal_trouble;  // disk full, …
-    _Atomic uint64_t free_before;    // set by the keeper: records below may go
-    _Atomic uint64_t unwritten;      // messages that waited for room in the journal
+    _Atomic bool writer_closing;    // ends when the pipeline is empty
+    struct trouble journal_trouble; // disk full, …
+    _Atomic uint64_t free_before;   // set by the keeper: records below may go
+    _Atomic uint64_t unwritten;     // messages that waited for room in the journal
 
     // The gate's.
     struct gate *gate;
@@ -78,9 +78,9 @@ struct service {
     struct journal_cursor *gate_cursor;
     struct buf bundle; // of the policy that is in force in the gate
     pthread_t gate_thread;
-    _Atomic bool gate_closing;       // ends when it has taken every durable record
-    bool gate_torn;                  // stopped in the middle of a record's outputs: its state must not be saved
-    _Atomic bool gate_failed;        // cannot go on: damage that a person must look at
+    _Atomic bool gate_closing; // ends when it has taken every durable record
+    bool gate_torn;            // stopped in the middle of a record's outputs: its state must not be saved
+    _Atomic bool gate_failed;  // cannot go on: damage that a person must look at
     _Atomic int64_t next_timer_ms;
     _Atomic uint64_t applied_seq;
     struct trouble gate_trouble;
@@ -105,7 +105,7 @@ struct service {
     struct buf snapshot;            // filled by the gate's thread while `snapshot_ready` is false
     uint64_t snapshot_of;
     bool snapshot_ready;
-    _Atomic bool snapshot_wanted;   // the keeper asks, the gate's thread answers
+    _Atomic bool snapshot_wanted; // the keeper asks, the gate's thread answers
     _Atomic uint64_t snapshot_seq;
     _Atomic int64_t snapshot_at_ms; // when the last one was stored
     uint64_t last_generation;
@@ -118,23 +118,24 @@ struct service {
 
 bool is_asked_to_stop(void); // SIGTERM or SIGINT is waiting to be taken by the main thread
 
-void *run_intake(void *intake);       // intake.c
-void *run_sift_worker(void *worker);  // sift_pool.c
-void *run_log_writer(void *service);  // log_writer.c
-void *run_gate(void *service);        // gate_runner.c
-void *run_keeper(void *service);      // keeper.c
+void *run_intake(void *intake);      // intake.c
+void *run_sift_worker(void *worker); // sift_pool.c
+void *run_log_writer(void *service); // log_writer.c
+void *run_gate(void *service);       // gate_runner.c
+void *run_keeper(void *service);     // keeper.c
 struct watch watch_files(const struct config *config);
 
 // gate_runner.c: before its thread begins.
 // Restores the newest snapshot and replays the journal behind it. False: *status says why the service must not start.
 bool gate_recover(struct service *service, struct status *status);
-bool gate_catch_up(struct service *service, struct status *status); // takes what the journal has more
+bool gate_catch_up(struct service *service, struct status *status);      // takes what the journal has more
 bool gate_save_snapshot(struct service *service, struct status *status); // at the end, all threads gone
 
 // keeper.c
 struct watch watch_files(const struct config *config);
 // The routes folder, compiled; its bundle's bytes in `bundle`. NULL: findings or *status say why.
-struct policy *compile_routes(const struct service *service, struct buf *bundle, struct findings *findings, struct status *status);
+struct policy *compile_routes(const struct service *service, struct buf *bundle, struct findings *findings,
+                              struct status *status);
 // In force from here on, under the next generation.
 void put_policy_in_force(struct service *service, struct policy *policy, struct str bundle);
 struct inventory *load_inventory(const struct config *config, struct status *status);

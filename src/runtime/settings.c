@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void settings_error(struct settings_reader *in, const struct doc_node *node, const char *format, ...)
-{
+void settings_error(struct settings_reader *in, const struct doc_node *node, const char *format, ...) {
     char text[480];
     va_list args;
     va_start(args, format);
@@ -15,8 +14,7 @@ void settings_error(struct settings_reader *in, const struct doc_node *node, con
     findings_add(in->findings, true, in->file, node->line, node->column, "%s", text);
 }
 
-char *settings_text(struct settings_reader *in, const struct doc_node *node, const char *name)
-{
+char *settings_text(struct settings_reader *in, const struct doc_node *node, const char *name) {
     struct str text;
     if (!doc_str(node, &text) || text.len == 0) {
         settings_error(in, node, "%s must be a text", name);
@@ -25,16 +23,14 @@ char *settings_text(struct settings_reader *in, const struct doc_node *node, con
     return (char *)arena_str(in->arena, text).ptr;
 }
 
-static char *read_path(struct settings_reader *in, const struct doc_node *node, const char *name)
-{
+static char *read_path(struct settings_reader *in, const struct doc_node *node, const char *name) {
     char *text = settings_text(in, node, name);
     if (!text || text[0] == '/')
         return text;
     return (char *)arena_printf(in->arena, "%.*s/%s", STR_ARG(in->folder), text).ptr;
 }
 
-static char *secret_from_file(struct settings_reader *in, const struct doc_node *node, const char *name)
-{
+static char *secret_from_file(struct settings_reader *in, const struct doc_node *node, const char *name) {
     char *path = read_path(in, node, name);
     struct buf content;
     struct status status;
@@ -48,8 +44,7 @@ static char *secret_from_file(struct settings_reader *in, const struct doc_node 
     return secret;
 }
 
-char *settings_secret(struct settings_reader *in, const struct doc_node *node, const char *name)
-{
+char *settings_secret(struct settings_reader *in, const struct doc_node *node, const char *name) {
     if (node->kind != DOC_MAPPING)
         return settings_text(in, node, name);
     const struct doc_node *env = doc_get(node, "env"), *file = doc_get(node, "file");
@@ -66,8 +61,8 @@ char *settings_secret(struct settings_reader *in, const struct doc_node *node, c
     return value ? (char *)arena_str(in->arena, str_of(value)).ptr : NULL;
 }
 
-static void read_bounded(struct settings_reader *in, const struct setting_key *key, const struct doc_node *node, int64_t *target)
-{
+static void read_bounded(struct settings_reader *in, const struct setting_key *key, const struct doc_node *node,
+                         int64_t *target) {
     struct str text;
     int64_t n = 0;
     uint64_t bytes = 0;
@@ -79,16 +74,23 @@ static void read_bounded(struct settings_reader *in, const struct setting_key *k
     else if ((ok = ok && size_parse(text, &bytes) && bytes <= INT64_MAX))
         n = (int64_t)bytes;
     if (!ok) {
-        settings_error(in, node, "%s must be %s", key->name, key->kind == SETTING_COUNT ? "a whole number" : key->kind == SETTING_SIZE ? "a size, as in 64MiB" : "a duration, as in 10s");
+        settings_error(in, node, "%s must be %s", key->name,
+                       key->kind == SETTING_COUNT  ? "a whole number"
+                       : key->kind == SETTING_SIZE ? "a size, as in 64MiB"
+                                                   : "a duration, as in 10s");
     } else if (n < key->min || n > key->max) {
-        settings_error(in, node, "%s is out of bounds: from %lld to %lld%s", key->name, (long long)key->min, (long long)key->max, key->kind == SETTING_DURATION ? " ms" : key->kind == SETTING_SIZE ? " bytes" : "");
+        settings_error(in, node, "%s is out of bounds: from %lld to %lld%s", key->name, (long long)key->min,
+                       (long long)key->max,
+                       key->kind == SETTING_DURATION ? " ms"
+                       : key->kind == SETTING_SIZE   ? " bytes"
+                                                     : "");
     } else {
         *target = n;
     }
 }
 
-static void read_word(struct settings_reader *in, const struct setting_key *key, const struct doc_node *node, unsigned *target)
-{
+static void read_word(struct settings_reader *in, const struct setting_key *key, const struct doc_node *node,
+                      unsigned *target) {
     struct str text = {0}, words[16];
     size_t n = 0;
     bool is_text = doc_str(node, &text);
@@ -105,8 +107,8 @@ static void read_word(struct settings_reader *in, const struct setting_key *key,
     settings_error(in, node, "%s must be one of %s", key->name, list);
 }
 
-static void read_setting(struct settings_reader *in, const struct setting_key *key, const struct doc_node *node, void *target)
-{
+static void read_setting(struct settings_reader *in, const struct setting_key *key, const struct doc_node *node,
+                         void *target) {
     char *at = (char *)target + key->at;
     switch (key->kind) {
     case SETTING_TEXT: *(char **)at = settings_text(in, node, key->name); return;
@@ -125,28 +127,31 @@ static void read_setting(struct settings_reader *in, const struct setting_key *k
     }
 }
 
-static void report_unknown_key(struct settings_reader *in, const struct setting_object *object, const struct doc_member *member)
-{
+static void report_unknown_key(struct settings_reader *in, const struct setting_object *object,
+                               const struct doc_member *member) {
     struct str names[32];
     for (size_t i = 0; i < object->n_keys; i++)
         names[i] = str_of(object->keys[i].name);
     struct str near = str_nearest(member->key, names, object->n_keys);
     if (near.ptr)
-        findings_add(in->findings, true, in->file, member->line, member->column, "unknown key '%.*s' in %s; did you mean '%.*s'?", STR_ARG(member->key), object->name, STR_ARG(near));
+        findings_add(in->findings, true, in->file, member->line, member->column,
+                     "unknown key '%.*s' in %s; did you mean '%.*s'?", STR_ARG(member->key), object->name,
+                     STR_ARG(near));
     else
-        findings_add(in->findings, true, in->file, member->line, member->column, "unknown key '%.*s' in %s; `penstock schema config` lists the keys", STR_ARG(member->key), object->name);
+        findings_add(in->findings, true, in->file, member->line, member->column,
+                     "unknown key '%.*s' in %s; `penstock schema config` lists the keys", STR_ARG(member->key),
+                     object->name);
 }
 
-static const struct setting_key *find_key(const struct setting_object *object, struct str name)
-{
+static const struct setting_key *find_key(const struct setting_object *object, struct str name) {
     for (size_t i = 0; i < object->n_keys; i++)
         if (str_eq(str_of(object->keys[i].name), name))
             return &object->keys[i];
     return NULL;
 }
 
-void read_settings(struct settings_reader *in, const struct setting_object *object, const struct doc_node *node, void *target)
-{
+void read_settings(struct settings_reader *in, const struct setting_object *object, const struct doc_node *node,
+                   void *target) {
     must(object->n_keys <= 32);
     struct doc_node empty = {.kind = DOC_MAPPING, .line = node->line, .column = node->column};
     if (node->kind == DOC_NULL) // `stdin:` alone
@@ -164,17 +169,26 @@ void read_settings(struct settings_reader *in, const struct setting_object *obje
     }
     for (size_t i = 0; i < object->n_keys; i++)
         if (object->keys[i].required && !doc_get(node, object->keys[i].name))
-            settings_error(in, node, "%s lacks the key '%s': %s", object->name, object->keys[i].name, object->keys[i].help);
+            settings_error(in, node, "%s lacks the key '%s': %s", object->name, object->keys[i].name,
+                           object->keys[i].help);
 }
 
-static void key_schema(struct buf *out, const struct setting_key *key)
-{
+static void key_schema(struct buf *out, const struct setting_key *key) {
     switch (key->kind) {
     case SETTING_TEXT:
     case SETTING_PATH: buf_str(out, STR("{\"type\":\"string\"")); break;
-    case SETTING_SECRET: buf_str(out, STR("{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"properties\":{\"env\":{\"type\":\"string\"},\"file\":{\"type\":\"string\"}},\"minProperties\":1,\"maxProperties\":1,\"additionalProperties\":false}]")); break;
-    case SETTING_COUNT: buf_printf(out, "{\"type\":\"integer\",\"minimum\":%lld,\"maximum\":%lld", (long long)key->min, (long long)key->max); break;
-    case SETTING_SIZE: buf_str(out, STR("{\"type\":[\"string\",\"integer\"],\"pattern\":\"^[0-9]+ ?([KMG]i?B|B)?$\"")); break;
+    case SETTING_SECRET:
+        buf_str(out, STR("{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"properties\":{\"env\":{\"type\":"
+                         "\"string\"},\"file\":{\"type\":\"string\"}},\"minProperties\":1,\"maxProperties\":1,"
+                         "\"additionalProperties\":false}]"));
+        break;
+    case SETTING_COUNT:
+        buf_printf(out, "{\"type\":\"integer\",\"minimum\":%lld,\"maximum\":%lld", (long long)key->min,
+                   (long long)key->max);
+        break;
+    case SETTING_SIZE:
+        buf_str(out, STR("{\"type\":[\"string\",\"integer\"],\"pattern\":\"^[0-9]+ ?([KMG]i?B|B)?$\""));
+        break;
     case SETTING_DURATION: buf_str(out, STR("{\"type\":\"string\",\"pattern\":\"^([0-9]+(ms|s|m|h|d))+$\"")); break;
     case SETTING_BOOL: buf_str(out, STR("{\"type\":\"boolean\"")); break;
     case SETTING_WORD:
@@ -197,8 +211,7 @@ static void key_schema(struct buf *out, const struct setting_key *key)
     buf_char(out, '}');
 }
 
-void settings_schema(struct buf *out, const struct setting_object *object)
-{
+void settings_schema(struct buf *out, const struct setting_object *object) {
     buf_str(out, STR("{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"));
     for (size_t i = 0; i < object->n_keys; i++) {
         json_write_key(out, str_of(object->keys[i].name));

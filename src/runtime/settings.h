@@ -47,8 +47,10 @@ struct settings_reader {
     struct config *config;
 };
 
-void read_settings(struct settings_reader *in, const struct setting_object *object, const struct doc_node *node, void *target);
-void settings_error(struct settings_reader *in, const struct doc_node *node, const char *format, ...) PENSTOCK_PRINTF(3, 4);
+void read_settings(struct settings_reader *in, const struct setting_object *object, const struct doc_node *node,
+                   void *target);
+void settings_error(struct settings_reader *in, const struct doc_node *node, const char *format, ...)
+    PENSTOCK_PRINTF(3, 4);
 char *settings_secret(struct settings_reader *in, const struct doc_node *node, const char *name); // NULL: reported
 char *settings_text(struct settings_reader *in, const struct doc_node *node, const char *name);
 void settings_schema(struct buf *out, const struct setting_object *object); // {"type":"object",…}

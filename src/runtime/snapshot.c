@@ -16,8 +16,7 @@
 #define SNAPSHOTS_LISTED 64
 #define NAME_FORMAT "%020llu.snapshot"
 
-void snapshot_encode(const struct snapshot *snapshot, struct buf *out)
-{
+void snapshot_encode(const struct snapshot *snapshot, struct buf *out) {
     put_u64(out, SNAPSHOT_MAGIC);
     put_u32(out, SNAPSHOT_VERSION);
     put_u64(out, snapshot->seq);
@@ -30,8 +29,7 @@ void snapshot_encode(const struct snapshot *snapshot, struct buf *out)
     put_u32(out, crc32c(0, out->ptr, out->len));
 }
 
-bool snapshot_decode(struct str bytes, struct snapshot *out, struct status *status)
-{
+bool snapshot_decode(struct str bytes, struct snapshot *out, struct status *status) {
     struct reader in = reader_of(bytes);
     if (get_u64(&in) != SNAPSHOT_MAGIC)
         return status_fail(status, STATUS_CORRUPT, "it is no snapshot, or its first bytes are damaged");
@@ -42,7 +40,9 @@ bool snapshot_decode(struct str bytes, struct snapshot *out, struct status *stat
     if (crc32c(0, bytes.ptr, bytes.len - 4) != get_u32(&tail))
         return status_fail(status, STATUS_CORRUPT, "its checksum does not match its content");
     if (version != SNAPSHOT_VERSION)
-        return status_fail(status, STATUS_CORRUPT, "it has format version %u, this penstock reads %u: start the penstock that wrote it", version, SNAPSHOT_VERSION);
+        return status_fail(status, STATUS_CORRUPT,
+                           "it has format version %u, this penstock reads %u: start the penstock that wrote it",
+                           version, SNAPSHOT_VERSION);
     out->seq = get_u64(&in);
     out->time_ms = get_i64(&in);
     out->generation = get_u64(&in);
@@ -54,15 +54,13 @@ bool snapshot_decode(struct str bytes, struct snapshot *out, struct status *stat
     return true;
 }
 
-static int descending(const void *a, const void *b)
-{
+static int descending(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x < y) - (x > y);
 }
 
 // Sequence numbers of the snapshots there are, newest first.
-static bool list_snapshots(const char *dir, uint64_t seqs[SNAPSHOTS_LISTED], size_t *n, struct status *status)
-{
+static bool list_snapshots(const char *dir, uint64_t seqs[SNAPSHOTS_LISTED], size_t *n, struct status *status) {
     *n = 0;
     DIR *folder = opendir(dir);
     if (!folder)
@@ -81,13 +79,11 @@ static bool list_snapshots(const char *dir, uint64_t seqs[SNAPSHOTS_LISTED], siz
     return true;
 }
 
-static void path_of(const char *dir, uint64_t seq, char *path, size_t size)
-{
+static void path_of(const char *dir, uint64_t seq, char *path, size_t size) {
     snprintf(path, size, "%s/" NAME_FORMAT, dir, (unsigned long long)seq);
 }
 
-bool snapshot_store(const char *dir, uint64_t seq, struct str bytes, uint64_t *previous_seq, struct status *status)
-{
+bool snapshot_store(const char *dir, uint64_t seq, struct str bytes, uint64_t *previous_seq, struct status *status) {
     char path[4096];
     uint64_t seqs[SNAPSHOTS_LISTED];
     size_t n;
@@ -102,8 +98,7 @@ bool snapshot_store(const char *dir, uint64_t seq, struct str bytes, uint64_t *p
     return true;
 }
 
-bool snapshot_load(const char *dir, struct buf *bytes, struct snapshot *out, struct status *status)
-{
+bool snapshot_load(const char *dir, struct buf *bytes, struct snapshot *out, struct status *status) {
     uint64_t seqs[SNAPSHOTS_LISTED];
     size_t n;
     if (!list_snapshots(dir, seqs, &n, status))
@@ -115,7 +110,10 @@ bool snapshot_load(const char *dir, struct buf *bytes, struct snapshot *out, str
         if (file_read(path, bytes, &why) && snapshot_decode(buf_view(bytes), out, &why))
             return true;
         logline(LOGLINE_ERROR, "snapshot", "a snapshot is refused", "path", path, "error", why.text, NULL);
-        status_fail(status, STATUS_CORRUPT, "%s: %.300s. No snapshot in this folder can be used: restore one from a backup, or move the whole data folder away to begin anew (held signals and memory are lost)", path, why.text);
+        status_fail(status, STATUS_CORRUPT,
+                    "%s: %.300s. No snapshot in this folder can be used: restore one from a backup, or move the whole "
+                    "data folder away to begin anew (held signals and memory are lost)",
+                    path, why.text);
     }
     buf_clear(bytes);
     return n == 0;

@@ -18,7 +18,8 @@ struct snapshot {
 void snapshot_encode(const struct snapshot *snapshot, struct buf *out);
 // Views into `bytes`. False: damaged or of another version; *status says what to do.
 bool snapshot_decode(struct str bytes, struct snapshot *out, struct status *status);
-// Written beside, fsynced, renamed; older ones than the last two are removed. *previous_seq: the older kept one's, 0 if none.
+// Written beside, fsynced, renamed; older ones than the last two are removed. *previous_seq: the older kept one's, 0 if
+// none.
 bool snapshot_store(const char *dir, uint64_t seq, struct str bytes, uint64_t *previous_seq, struct status *status);
 // The newest one that verifies into `bytes`, else the one before (logged). True with bytes->len 0: there is none.
 // False: there are some and none verifies.

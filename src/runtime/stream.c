@@ -47,8 +47,7 @@ struct stream {
     uint64_t acked_written;
 };
 
-static uint64_t read_acked(const char *path)
-{
+static uint64_t read_acked(const char *path) {
     struct buf text;
     int64_t n = 0;
     buf_init(&text, 64);
@@ -58,8 +57,7 @@ static uint64_t read_acked(const char *path)
     return n > 0 ? (uint64_t)n : 0;
 }
 
-static void write_acked(struct stream *stream)
-{
+static void write_acked(struct stream *stream) {
     uint64_t acked = atomic_load(&stream->acked_seq);
     char text[24];
     int len = snprintf(text, sizeof text, "%020llu\n", (unsigned long long)acked);
@@ -72,8 +70,7 @@ static void write_acked(struct stream *stream)
     close(fd);
 }
 
-struct stream *stream_open(const char *dir, const char *name, uint64_t max_bytes, struct status *status)
-{
+struct stream *stream_open(const char *dir, const char *name, uint64_t max_bytes, struct status *status) {
     struct journal_options options = {.dir = dir, .segment_bytes = SEGMENT_BYTES, .max_bytes = max_bytes};
     struct journal *journal = journal_open(&options, status);
     if (!journal)
@@ -97,8 +94,7 @@ struct stream *stream_open(const char *dir, const char *name, uint64_t max_bytes
     return stream;
 }
 
-void stream_close(struct stream *stream)
-{
+void stream_close(struct stream *stream) {
     if (!stream)
         return;
     must(!stream->delivering);
@@ -110,12 +106,14 @@ void stream_close(struct stream *stream)
     free(stream);
 }
 
-const char *stream_name(const struct stream *stream) { return stream->name; }
+const char *stream_name(const struct stream *stream) {
+    return stream->name;
+}
 
 // ---- the gate's side -------------------------------------------------------------------
 
-static bool append_encoded(struct stream *stream, uint64_t seq, int64_t received_ms, const struct output *output, enum output_format format, uint64_t fields, struct status *status)
-{
+static bool append_encoded(struct stream *stream, uint64_t seq, int64_t received_ms, const struct output *output,
+                           enum output_format format, uint64_t fields, struct status *status) {
     struct buf *out = &stream->encoded;
     buf_clear(out);
     put_i64(out, received_ms);
@@ -133,16 +131,21 @@ static bool append_encoded(struct stream *stream, uint64_t seq, int64_t received
     return true;
 }
 
-bool stream_append(struct stream *stream, uint64_t seq, int64_t received_ms, const struct output *output, enum output_format format, uint64_t fields, struct status *status)
-{
+bool stream_append(struct stream *stream, uint64_t seq, int64_t received_ms, const struct output *output,
+                   enum output_format format, uint64_t fields, struct status *status) {
     struct journal_stats stats;
     journal_stats(stream->journal, &stats);
     if (seq <= stats.last_seq)
         return true;
     if (seq > stats.last_seq + 1) {
         if (stats.first_seq <= stats.last_seq)
-            return status_fail(status, STATUS_CORRUPT, "stream of consumer '%s' ends at %llu, the gate goes on at %llu: records between are missing; restore the folder, or move it away to go on without them", stream->name, (unsigned long long)stats.last_seq, (unsigned long long)seq);
-        if (!journal_begin_at(stream->journal, seq, status)) // an empty folder for a consumer the gate knows: moved away, or drained and pruned
+            return status_fail(status, STATUS_CORRUPT,
+                               "stream of consumer '%s' ends at %llu, the gate goes on at %llu: records between are "
+                               "missing; restore the folder, or move it away to go on without them",
+                               stream->name, (unsigned long long)stats.last_seq, (unsigned long long)seq);
+        if (!journal_begin_at(
+                stream->journal, seq,
+                status)) // an empty folder for a consumer the gate knows: moved away, or drained and pruned
             return false;
         atomic_store(&stream->acked_seq, seq - 1);
     }
@@ -151,15 +154,16 @@ bool stream_append(struct stream *stream, uint64_t seq, int64_t received_ms, con
     return taken;
 }
 
-void stream_flush(struct stream *stream) { journal_wake(stream->journal); }
-
-bool stream_sync(struct stream *stream, struct status *status)
-{
-    return journal_sync(stream->journal, status) && journal_free_before(stream->journal, atomic_load(&stream->acked_seq) + 1, status);
+void stream_flush(struct stream *stream) {
+    journal_wake(stream->journal);
 }
 
-bool stream_is_drained(struct stream *stream)
-{
+bool stream_sync(struct stream *stream, struct status *status) {
+    return journal_sync(stream->journal, status) &&
+           journal_free_before(stream->journal, atomic_load(&stream->acked_seq) + 1, status);
+}
+
+bool stream_is_drained(struct stream *stream) {
     struct journal_stats stats;
     journal_stats(stream->journal, &stats);
     return atomic_load(&stream->acked_seq) >= stats.last_seq;
@@ -167,8 +171,7 @@ bool stream_is_drained(struct stream *stream)
 
 // ---- the delivery thread -----------------------------------------------------------------
 
-static void count_latency(struct stream *stream, int64_t received_ms)
-{
+static void count_latency(struct stream *stream, int64_t received_ms) {
     static const int64_t bounds[] = LATENCY_BOUNDS_MS;
     if (received_ms <= 0)
         return;
@@ -180,8 +183,7 @@ static void count_latency(struct stream *stream, int64_t received_ms)
     atomic_fetch_add(&stream->latency_sum_ms, (uint64_t)(latency > 0 ? latency : 0));
 }
 
-static void acknowledge(struct stream *stream, uint64_t acked)
-{
+static void acknowledge(struct stream *stream, uint64_t acked) {
     uint64_t before = atomic_load(&stream->acked_seq);
     for (uint64_t seq = before + 1; seq <= acked; seq++)
         count_latency(stream, stream->received_ms[seq % IN_FLIGHT_MAX]);
@@ -189,23 +191,23 @@ static void acknowledge(struct stream *stream, uint64_t acked)
         atomic_store(&stream->acked_seq, acked);
         stream->backoff_ms = 0;
     }
-    if (atomic_load(&stream->acked_seq) != stream->acked_written && clock_monotonic_ms() - stream->acked_written_ms >= IDLE_MS)
+    if (atomic_load(&stream->acked_seq) != stream->acked_written &&
+        clock_monotonic_ms() - stream->acked_written_ms >= IDLE_MS)
         write_acked(stream);
 }
 
-static bool read_next(struct stream *stream)
-{
+static bool read_next(struct stream *stream) {
     struct status status = {0};
     enum journal_read read = journal_next(stream->cursor, &stream->record, &status);
     if (read == JOURNAL_FAILED) {
-        logline(LOGLINE_ERROR, "stream", "cannot read a consumer's stream", "consumer", stream->name, "error", status.text, NULL);
+        logline(LOGLINE_ERROR, "stream", "cannot read a consumer's stream", "consumer", stream->name, "error",
+                status.text, NULL);
         clock_sleep_ms(IDLE_MS);
     }
     return stream->has_record = read == JOURNAL_RECORD;
 }
 
-static enum sink_sent offer(struct stream *stream, struct status *status)
-{
+static enum sink_sent offer(struct stream *stream, struct status *status) {
     struct reader in = reader_of(stream->record.payload);
     char id[33];
     stream->received_ms[stream->record.seq % IN_FLIGHT_MAX] = get_i64(&in);
@@ -219,8 +221,7 @@ static enum sink_sent offer(struct stream *stream, struct status *status)
 }
 
 // Everything after the last acknowledged record is offered again, after a pause.
-static void start_over(struct stream *stream)
-{
+static void start_over(struct stream *stream) {
     journal_cursor_seek(stream->cursor, atomic_load(&stream->acked_seq) + 1);
     stream->has_record = false;
     stream->sent_seq = atomic_load(&stream->acked_seq);
@@ -233,8 +234,7 @@ static void start_over(struct stream *stream)
 }
 
 // Hands over what there is until the sink is busy or fails. False: it failed.
-static bool send_available(struct stream *stream)
-{
+static bool send_available(struct stream *stream) {
     while (stream->has_record || read_next(stream)) {
         enum sink_sent sent = offer(stream, NULL);
         if (sent == SINK_FAILED)
@@ -247,15 +247,13 @@ static bool send_available(struct stream *stream)
     return true;
 }
 
-static bool is_over(struct stream *stream)
-{
+static bool is_over(struct stream *stream) {
     if (!atomic_load(&stream->stopping))
         return false;
     return stream_is_drained(stream) || clock_monotonic_ms() >= atomic_load(&stream->drain_until_ms);
 }
 
-static void *deliver(void *ctx)
-{
+static void *deliver(void *ctx) {
     struct stream *stream = ctx;
     while (!is_over(stream)) {
         uint64_t acked = 0;
@@ -272,15 +270,16 @@ static void *deliver(void *ctx)
     return NULL;
 }
 
-static bool same_text(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
-
-static bool same_target(const struct sink_config *a, const struct sink_config *b)
-{
-    return a->kind == b->kind && same_text(a->topic, b->topic) && same_text(a->subject, b->subject) && same_text(a->path, b->path);
+static bool same_text(const char *a, const char *b) {
+    return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-bool stream_deliver(struct stream *stream, const struct sink_config *config, struct status *status)
-{
+static bool same_target(const struct sink_config *a, const struct sink_config *b) {
+    return a->kind == b->kind && same_text(a->topic, b->topic) && same_text(a->subject, b->subject) &&
+           same_text(a->path, b->path);
+}
+
+bool stream_deliver(struct stream *stream, const struct sink_config *config, struct status *status) {
     if (stream->delivering && same_target(&stream->config, config)) {
         stream->config = *config;
         return true;
@@ -305,8 +304,7 @@ bool stream_deliver(struct stream *stream, const struct sink_config *config, str
     return true;
 }
 
-void stream_stop(struct stream *stream, int drain_ms)
-{
+void stream_stop(struct stream *stream, int drain_ms) {
     if (!stream->delivering)
         return;
     atomic_store(&stream->drain_until_ms, clock_monotonic_ms() + drain_ms);
@@ -321,8 +319,7 @@ void stream_stop(struct stream *stream, int drain_ms)
     stream->delivering = false;
 }
 
-void stream_get_stats(struct stream *stream, struct stream_stats *out)
-{
+void stream_get_stats(struct stream *stream, struct stream_stats *out) {
     struct journal_stats journal;
     memset(out, 0, sizeof *out);
     journal_stats(stream->journal, &journal);

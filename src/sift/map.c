@@ -5,8 +5,7 @@
 
 #include "sift_internal.h"
 
-static struct value evaluate(const struct event_step *step, const struct expr *expr)
-{
+static struct value evaluate(const struct event_step *step, const struct expr *expr) {
     int slot = expr_only_slot(expr);
     if (slot >= 0)
         return step->slots[slot];
@@ -19,17 +18,12 @@ static struct value evaluate(const struct event_step *step, const struct expr *e
 }
 
 // Ids are text whatever the vendor's JSON type is: 17 and "17" are the same id.
-static struct value to_text(const struct value *v, struct arena *scratch)
-{
+static struct value to_text(const struct value *v, struct arena *scratch) {
     switch (v->type) {
-    case VALUE_STRING:
-        return *v;
-    case VALUE_BOOL:
-        return value_string(v->boolean ? STR("true") : STR("false"));
-    case VALUE_INT:
-        return value_string(arena_printf(scratch, "%lld", (long long)v->int64));
-    case VALUE_UINT:
-        return value_string(arena_printf(scratch, "%llu", (unsigned long long)v->uint64));
+    case VALUE_STRING: return *v;
+    case VALUE_BOOL: return value_string(v->boolean ? STR("true") : STR("false"));
+    case VALUE_INT: return value_string(arena_printf(scratch, "%lld", (long long)v->int64));
+    case VALUE_UINT: return value_string(arena_printf(scratch, "%llu", (unsigned long long)v->uint64));
     case VALUE_DOUBLE: {
         struct buf text;
         buf_init(&text, 64);
@@ -38,13 +32,11 @@ static struct value to_text(const struct value *v, struct arena *scratch)
         buf_free(&text);
         return out;
     }
-    default:
-        return value_absent();
+    default: return value_absent();
     }
 }
 
-static struct value to_timestamp(const struct value *v)
-{
+static struct value to_timestamp(const struct value *v) {
     int64_t seconds;
     int32_t nanos;
     bool ok = v->type == VALUE_STRING   ? time_parse(v->string, &seconds, &nanos)
@@ -56,25 +48,18 @@ static struct value to_timestamp(const struct value *v)
     return ok ? value_timestamp(seconds, nanos) : value_absent();
 }
 
-static struct value to_double(const struct value *v)
-{
+static struct value to_double(const struct value *v) {
     double number;
     switch (v->type) {
-    case VALUE_DOUBLE:
-        return *v;
-    case VALUE_INT:
-        return value_double((double)v->int64);
-    case VALUE_UINT:
-        return value_double((double)v->uint64);
-    case VALUE_STRING:
-        return str_to_double(v->string, &number) ? value_double(number) : value_absent();
-    default:
-        return value_absent();
+    case VALUE_DOUBLE: return *v;
+    case VALUE_INT: return value_double((double)v->int64);
+    case VALUE_UINT: return value_double((double)v->uint64);
+    case VALUE_STRING: return str_to_double(v->string, &number) ? value_double(number) : value_absent();
+    default: return value_absent();
     }
 }
 
-static struct value to_bool(const struct value *v)
-{
+static struct value to_bool(const struct value *v) {
     if (v->type == VALUE_BOOL)
         return *v;
     if (v->type == VALUE_STRING && (str_eq_fold(v->string, STR("true")) || str_eq_fold(v->string, STR("yes"))))
@@ -84,24 +69,17 @@ static struct value to_bool(const struct value *v)
     return value_absent();
 }
 
-static struct value to_field_type(enum event_field field, const struct value *v, struct arena *scratch)
-{
+static struct value to_field_type(enum event_field field, const struct value *v, struct arena *scratch) {
     switch (event_fields[field].type) {
-    case VALUE_STRING:
-        return to_text(v, scratch);
-    case VALUE_TIMESTAMP:
-        return to_timestamp(v);
-    case VALUE_DOUBLE:
-        return to_double(v);
-    case VALUE_BOOL:
-        return to_bool(v);
-    default:
-        return *v;
+    case VALUE_STRING: return to_text(v, scratch);
+    case VALUE_TIMESTAMP: return to_timestamp(v);
+    case VALUE_DOUBLE: return to_double(v);
+    case VALUE_BOOL: return to_bool(v);
+    default: return *v;
     }
 }
 
-static struct value look_up(const struct map_field *field, struct str from)
-{
+static struct value look_up(const struct map_field *field, struct str from) {
     size_t low = 0, high = field->n_table;
     while (low < high) {
         size_t mid = (low + high) / 2;
@@ -116,8 +94,7 @@ static struct value look_up(const struct map_field *field, struct str from)
     return field->table_else.ptr ? value_string(field->table_else) : value_absent();
 }
 
-static struct value first_present(const struct event_step *step, const struct map_field *field)
-{
+static struct value first_present(const struct event_step *step, const struct map_field *field) {
     for (size_t i = 0; i < field->n_of; i++) {
         struct value v = evaluate(step, field->of[i]);
         if (value_is_present(&v))
@@ -126,8 +103,7 @@ static struct value first_present(const struct event_step *step, const struct ma
     return value_absent();
 }
 
-static struct value map_one(const struct event_step *step, const struct map_field *field)
-{
+static struct value map_one(const struct event_step *step, const struct map_field *field) {
     struct value v = first_present(step, field);
     if (field->n_table == 0)
         return v.type == VALUE_ABSENT ? v : to_field_type(field->field, &v, step->scratch);
@@ -137,8 +113,7 @@ static struct value map_one(const struct event_step *step, const struct map_fiel
     return found.type == VALUE_ABSENT ? found : to_field_type(field->field, &found, step->scratch);
 }
 
-void apply_map(const struct event_step *step)
-{
+void apply_map(const struct event_step *step) {
     const struct map *map = step->source->map;
     for (size_t i = 0; i < EVENT_FIELD_COUNT; i++)
         step->slots[SLOT_EVENT + i] = value_absent();

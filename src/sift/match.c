@@ -4,8 +4,7 @@
 // Everything about the event that the gate will need is worked out here, once.
 #include "sift_internal.h"
 
-static bool holds(const struct event_step *step, const struct expr *condition)
-{
+static bool holds(const struct event_step *step, const struct expr *condition) {
     if (!condition)
         return true;
     enum expr_truth truth = expr_holds(condition, step->slots, step->scratch);
@@ -14,17 +13,18 @@ static bool holds(const struct event_step *step, const struct expr *condition)
     return truth == EXPR_TRUE;
 }
 
-static double weigh(const struct event_step *step, const struct expr *weight)
-{
+static double weigh(const struct event_step *step, const struct expr *weight) {
     struct value v = expr_eval(weight, step->slots, step->scratch, EXPR_FUEL_DEFAULT);
-    double w = v.type == VALUE_DOUBLE ? v.real : v.type == VALUE_INT ? (double)v.int64 : v.type == VALUE_UINT ? (double)v.uint64 : 0.0;
+    double w = v.type == VALUE_DOUBLE ? v.real
+               : v.type == VALUE_INT  ? (double)v.int64
+               : v.type == VALUE_UINT ? (double)v.uint64
+                                      : 0.0;
     if (v.type == VALUE_ERROR)
         step->counts->failed_conditions++;
     return w > 1.0 ? 1.0 : w > 0.0 ? w : 0.0; // a NaN weighs nothing
 }
 
-static void collect_evidence(const struct event_step *step, const struct route *route, struct hit *hit)
-{
+static void collect_evidence(const struct event_step *step, const struct route *route, struct hit *hit) {
     for (size_t i = 0; i < route->n_evidence; i++) {
         if (!holds(step, route->evidence[i].when))
             continue;
@@ -35,8 +35,7 @@ static void collect_evidence(const struct event_step *step, const struct route *
 }
 
 // The key's values with their types: the text "1" and the number 1 are different keys, absent is a key of its own.
-static struct hash128 dedup_key(const struct event_step *step, const struct route *route)
-{
+static struct hash128 dedup_key(const struct event_step *step, const struct route *route) {
     struct hash_parts parts = {.len = 0};
     hash_parts_str(&parts, route->name);
     struct buf text;
@@ -56,8 +55,7 @@ static struct hash128 dedup_key(const struct event_step *step, const struct rout
     return hash_parts_end(&parts);
 }
 
-static struct str cut_text(struct str text, size_t max)
-{
+static struct str cut_text(struct str text, size_t max) {
     if (text.len <= max)
         return text;
     size_t len = max;
@@ -66,8 +64,7 @@ static struct str cut_text(struct str text, size_t max)
     return (struct str){text.ptr, len};
 }
 
-static struct str render(const struct event_step *step, const struct template *template)
-{
+static struct str render(const struct event_step *step, const struct template *template) {
     struct buf text;
     buf_init(&text, 64 * 1024);
     for (size_t i = 0; i < template->n; i++) {
@@ -89,14 +86,12 @@ static struct str render(const struct event_step *step, const struct template *t
     return out;
 }
 
-static struct str severity_of(const struct event_step *step, const struct route *route)
-{
+static struct str severity_of(const struct event_step *step, const struct route *route) {
     struct value v = expr_eval(route->severity, step->slots, step->scratch, EXPR_FUEL_DEFAULT);
     return v.type == VALUE_STRING ? cut_text(v.string, 64) : STR("medium");
 }
 
-static void adjust_thresholds(const struct event_step *step, const struct route *route, struct hit *hit)
-{
+static void adjust_thresholds(const struct event_step *step, const struct route *route, struct hit *hit) {
     for (size_t i = 0; i < route->n_adjust; i++) {
         if (!holds(step, route->adjust[i].when))
             continue;
@@ -105,8 +100,7 @@ static void adjust_thresholds(const struct event_step *step, const struct route 
     }
 }
 
-static bool match_route(const struct event_step *step, uint16_t index, struct hit *hit)
-{
+static bool match_route(const struct event_step *step, uint16_t index, struct hit *hit) {
     const struct route *route = &step->policy->routes[index];
     if (!holds(step, route->when))
         return false;
@@ -122,8 +116,7 @@ static bool match_route(const struct event_step *step, uint16_t index, struct hi
     return true;
 }
 
-size_t match_routes(const struct event_step *step, struct candidate_writer *writer, bool *wants_signal)
-{
+size_t match_routes(const struct event_step *step, struct candidate_writer *writer, bool *wants_signal) {
     size_t n = 0;
     struct hit hit;
     for (size_t i = 0; i < step->source->n_routes; i++) {

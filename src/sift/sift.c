@@ -19,27 +19,23 @@ struct sifter {
     struct sift_counts counts;
 };
 
-void sift_output_init(struct sift_output *out)
-{
+void sift_output_init(struct sift_output *out) {
     *out = (struct sift_output){0};
     buf_init(&out->bytes, OUTPUT_MAX_BYTES);
 }
 
-void sift_output_clear(struct sift_output *out)
-{
+void sift_output_clear(struct sift_output *out) {
     buf_clear(&out->bytes);
     out->n = 0;
 }
 
-void sift_output_free(struct sift_output *out)
-{
+void sift_output_free(struct sift_output *out) {
     buf_free(&out->bytes);
     free(out->records);
     *out = (struct sift_output){0};
 }
 
-void sift_output_add(struct sift_output *out, enum record_type type, size_t at)
-{
+void sift_output_add(struct sift_output *out, enum record_type type, size_t at) {
     must(!out->bytes.overflow);
     if (out->n == out->cap) {
         out->cap = out->cap ? out->cap * 2 : 64;
@@ -48,8 +44,7 @@ void sift_output_add(struct sift_output *out, enum record_type type, size_t at)
     out->records[out->n++] = (struct sift_record){.type = type, .at = at, .len = out->bytes.len - at};
 }
 
-struct sifter *sifter_new(size_t max_event_bytes)
-{
+struct sifter *sifter_new(size_t max_event_bytes) {
     struct sifter *sifter = must_alloc(sizeof *sifter);
     sifter->doc = jdoc_new(max_event_bytes, SIFT_MAX_DEPTH);
     sifter->scratch = arena_new(SCRATCH_MAX_BYTES);
@@ -57,8 +52,7 @@ struct sifter *sifter_new(size_t max_event_bytes)
     return sifter;
 }
 
-void sifter_free(struct sifter *sifter)
-{
+void sifter_free(struct sifter *sifter) {
     if (!sifter)
         return;
     jdoc_free(sifter->doc);
@@ -67,14 +61,21 @@ void sifter_free(struct sifter *sifter)
     free(sifter);
 }
 
-const struct sift_counts *sifter_counts(const struct sifter *sifter) { return &sifter->counts; }
+const struct sift_counts *sifter_counts(const struct sifter *sifter) {
+    return &sifter->counts;
+}
 
-static void add_dead_letter(const struct sift_input *input, struct coordinates at, struct str reason, const char *detail, struct sift_output *out)
-{
+static void add_dead_letter(const struct sift_input *input, struct coordinates at, struct str reason,
+                            const char *detail, struct sift_output *out) {
     struct str bytes = input->bytes;
     if (bytes.len > DEAD_LETTER_MAX_BYTES)
         bytes.len = DEAD_LETTER_MAX_BYTES;
-    struct dead_letter letter = {.at = at, .received_ms = input->received_ms, .reason = reason, .detail = str_of(detail), .full_bytes = input->full_bytes, .bytes = bytes};
+    struct dead_letter letter = {.at = at,
+                                 .received_ms = input->received_ms,
+                                 .reason = reason,
+                                 .detail = str_of(detail),
+                                 .full_bytes = input->full_bytes,
+                                 .bytes = bytes};
     size_t start = out->bytes.len;
     dead_letter_write(&out->bytes, &letter);
     sift_output_add(out, RECORD_DEAD, start);
@@ -87,8 +88,8 @@ enum dead_reason {
 #undef X
 };
 
-static void refuse(struct sifter *sifter, const struct sift_input *input, struct coordinates at, enum dead_reason reason, struct sift_output *out)
-{
+static void refuse(struct sifter *sifter, const struct sift_input *input, struct coordinates at,
+                   enum dead_reason reason, struct sift_output *out) {
     switch (reason) {
 #define X(name, help) \
     case DEAD_##name: \
@@ -100,8 +101,7 @@ static void refuse(struct sifter *sifter, const struct sift_input *input, struct
     }
 }
 
-static enum dead_reason reason_of(enum jdoc_result result)
-{
+static enum dead_reason reason_of(enum jdoc_result result) {
     switch (result) {
     case JDOC_EMPTY: return DEAD_empty;
     case JDOC_TOO_LARGE: return DEAD_too_large;
@@ -114,8 +114,7 @@ static enum dead_reason reason_of(enum jdoc_result result)
     }
 }
 
-static void prepare_slots(struct sifter *sifter, const struct policy *policy, const struct source_binding *source)
-{
+static void prepare_slots(struct sifter *sifter, const struct policy *policy, const struct source_binding *source) {
     if (sifter->slots_for == source && sifter->n_slots == policy->n_slots)
         return;
     if (sifter->n_slots != policy->n_slots) {
@@ -126,12 +125,14 @@ static void prepare_slots(struct sifter *sifter, const struct policy *policy, co
     sifter->slots_for = source;
 }
 
-static struct str text_slot(const struct value *slot) { return slot->type == VALUE_STRING ? slot->string : STR(""); }
+static struct str text_slot(const struct value *slot) {
+    return slot->type == VALUE_STRING ? slot->string : STR("");
+}
 
-static const struct identity *enrich(struct value *slots, const struct inventory *inventory)
-{
+static const struct identity *enrich(struct value *slots, const struct inventory *inventory) {
     struct str id = text_slot(&slots[SLOT_EVENT + EVENT_SUBJECT_ID]);
-    const struct identity *identity = id.len ? inventory_find(inventory, text_slot(&slots[SLOT_EVENT + EVENT_TENANT]), id) : NULL;
+    const struct identity *identity =
+        id.len ? inventory_find(inventory, text_slot(&slots[SLOT_EVENT + EVENT_TENANT]), id) : NULL;
     for (size_t i = 0; i < IDENTITY_FIELD_COUNT; i++)
         slots[SLOT_IDENTITY + i] = identity ? identity->fields[i] : value_absent();
     const struct value *kind = &slots[SLOT_EVENT + EVENT_SUBJECT_KIND];
@@ -139,8 +140,7 @@ static const struct identity *enrich(struct value *slots, const struct inventory
     return identity;
 }
 
-static void default_fields(struct value *slots, const struct sift_input *input, uint32_t index, struct arena *scratch)
-{
+static void default_fields(struct value *slots, const struct sift_input *input, uint32_t index, struct arena *scratch) {
     struct value *id = &slots[SLOT_EVENT + EVENT_ID], *time = &slots[SLOT_EVENT + EVENT_TIME];
     if (id->type == VALUE_ABSENT) {
         char hex[33];
@@ -156,8 +156,9 @@ static void default_fields(struct value *slots, const struct sift_input *input, 
         *time = value_timestamp(input->received_ms / 1000, (int32_t)(input->received_ms % 1000) * 1000000);
 }
 
-static void sift_event(struct sifter *sifter, const struct policy *policy, const struct source_binding *source, const struct inventory *inventory, const struct sift_input *input, const struct value *event, uint32_t index, struct sift_output *out)
-{
+static void sift_event(struct sifter *sifter, const struct policy *policy, const struct source_binding *source,
+                       const struct inventory *inventory, const struct sift_input *input, const struct value *event,
+                       uint32_t index, struct sift_output *out) {
     struct coordinates at = input->at;
     at.index = index;
     if (event->type != VALUE_MAP) {
@@ -169,14 +170,21 @@ static void sift_event(struct sifter *sifter, const struct policy *policy, const
         refuse(sifter, input, at, reason_of(extracted), out);
         return;
     }
-    struct event_step step = {.policy = policy, .source = source, .slots = sifter->slots, .scratch = sifter->scratch, .counts = &sifter->counts};
+    struct event_step step = {.policy = policy,
+                              .source = source,
+                              .slots = sifter->slots,
+                              .scratch = sifter->scratch,
+                              .counts = &sifter->counts};
     sifter->counts.events++;
     sifter->slots[SLOT_SOURCE] = value_string(source->name);
     apply_map(&step);
     default_fields(sifter->slots, input, index, sifter->scratch);
     const struct identity *identity = enrich(sifter->slots, inventory);
 
-    struct candidate candidate = {.generation = policy->generation, .at = at, .received_ms = input->received_ms, .known_identity = identity != NULL};
+    struct candidate candidate = {.generation = policy->generation,
+                                  .at = at,
+                                  .received_ms = input->received_ms,
+                                  .known_identity = identity != NULL};
     memcpy(candidate.event, sifter->slots + SLOT_EVENT, sizeof candidate.event);
     memcpy(candidate.identity, sifter->slots + SLOT_IDENTITY, sizeof candidate.identity);
     struct candidate_writer writer;
@@ -201,14 +209,16 @@ static void sift_event(struct sifter *sifter, const struct policy *policy, const
         refuse(sifter, input, at, DEAD_unknown_subject, out);
 }
 
-static struct value value_at(const struct value *root, struct path path)
-{
+static struct value value_at(const struct value *root, struct path path) {
     struct value at = *root, next;
     for (size_t i = 0; i < path.n; i++) {
         const struct path_step *step = &path.steps[i];
         struct value key = value_string(step->key);
-        bool found = step->is_index ? at.type == VALUE_LIST && step->index >= 0 && at.container.source->at(at.container.source, at.container.node, (size_t)step->index, &next)
-                                    : at.type == VALUE_MAP && at.container.source->get(at.container.source, at.container.node, &key, &next);
+        bool found =
+            step->is_index
+                ? at.type == VALUE_LIST && step->index >= 0 &&
+                      at.container.source->at(at.container.source, at.container.node, (size_t)step->index, &next)
+                : at.type == VALUE_MAP && at.container.source->get(at.container.source, at.container.node, &key, &next);
         if (!found)
             return value_absent();
         at = next;
@@ -217,8 +227,7 @@ static struct value value_at(const struct value *root, struct path path)
 }
 
 // What the map unwraps, if it is there; otherwise the document itself is the event.
-static struct value unwrap(const struct map *map, const struct value *root)
-{
+static struct value unwrap(const struct map *map, const struct value *root) {
     for (size_t i = 0; i < map->n_unwrap; i++) {
         struct value inner = value_at(root, map->unwrap[i]);
         if (inner.type == VALUE_LIST || inner.type == VALUE_MAP)
@@ -227,15 +236,17 @@ static struct value unwrap(const struct map *map, const struct value *root)
     return *root;
 }
 
-static void sift_elements(struct sifter *sifter, const struct policy *policy, const struct source_binding *source, const struct inventory *inventory, const struct sift_input *input, const struct value *list, struct sift_output *out)
-{
+static void sift_elements(struct sifter *sifter, const struct policy *policy, const struct source_binding *source,
+                          const struct inventory *inventory, const struct sift_input *input, const struct value *list,
+                          struct sift_output *out) {
     if (value_size(list) > SIFT_MAX_ELEMENTS) {
         refuse(sifter, input, input->at, DEAD_too_many_elements, out);
         return;
     }
     struct value element;
     uint32_t index = 0;
-    for (uint64_t cursor = 0; list->container.source->next(list->container.source, list->container.node, &cursor, NULL, &element); index++) {
+    for (uint64_t cursor = 0;
+         list->container.source->next(list->container.source, list->container.node, &cursor, NULL, &element); index++) {
         sift_event(sifter, policy, source, inventory, input, &element, index, out);
         arena_reset(sifter->scratch);
     }
@@ -245,8 +256,8 @@ static void sift_elements(struct sifter *sifter, const struct policy *policy, co
     }
 }
 
-void sift_message(struct sifter *sifter, const struct policy *policy, const struct source_binding *source, const struct inventory *inventory, const struct sift_input *input, struct sift_output *out)
-{
+void sift_message(struct sifter *sifter, const struct policy *policy, const struct source_binding *source,
+                  const struct inventory *inventory, const struct sift_input *input, struct sift_output *out) {
     sifter->counts.bytes += input->full_bytes;
     arena_reset(sifter->scratch);
     prepare_slots(sifter, policy, source);
@@ -274,8 +285,7 @@ void sift_message(struct sifter *sifter, const struct policy *policy, const stru
         sift_event(sifter, policy, source, inventory, input, &inner, 0, out);
 }
 
-uint64_t sift_counts_unreadable(const struct sift_counts *counts)
-{
+uint64_t sift_counts_unreadable(const struct sift_counts *counts) {
     uint64_t sum = 0;
 #define X(name, help) sum += counts->dead.name;
     SIFT_DEAD_REASONS(X)

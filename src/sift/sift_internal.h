@@ -14,7 +14,8 @@ struct event_step {
 
 // map.c: raw slots -> event.* slots.
 void apply_map(const struct event_step *step);
-// match.c: slots -> hits, written to `writer`; says whether some route with a signal was hit. Returns the number of hits.
+// match.c: slots -> hits, written to `writer`; says whether some route with a signal was hit. Returns the number of
+// hits.
 size_t match_routes(const struct event_step *step, struct candidate_writer *writer, bool *wants_signal);
 
 #endif

@@ -27,8 +27,8 @@ static void check_text(const struct identity *identity, enum identity_field fiel
     assert_memory_equal(value->string.ptr, expected, value->string.len);
 }
 
-static void check_list(
-    const struct identity *identity, enum identity_field field, const char *const *expected, size_t n) {
+static void check_list(const struct identity *identity, enum identity_field field, const char *const *expected,
+                       size_t n) {
     const struct value *list = &identity->fields[field];
     assert_int_equal(list->type, VALUE_LIST);
     assert_int_equal(value_size(list), n);
@@ -134,23 +134,13 @@ static void a_tenants_identity_is_its_own(void **state) {
                    "{\"id\":\"common\",\"owner\":\"4\"}\n"
                    "{\"id\":\"both\",\"owner\":\"5\"}\n"
                    "{\"id\":\"both\",\"tenant\":\"a\",\"owner\":\"6\",\"aliases\":[\"single\"]}\n",
-            false);
+                   false);
     const struct {
         const char *tenant, *id, *owner;
     } cases[] = {
-        {"a", "admin", "1"},
-        {"b", "admin", "2"},
-        {"c", "admin", NULL},
-        {"", "admin", NULL},
-        {"b", "single", "3"},
-        {"c", "single", NULL},
-        {"a", "single", "6"},
-        {"", "single", NULL},
-        {"c", "common", "4"},
-        {"", "common", "4"},
-        {"a", "both", "6"},
-        {"b", "both", "5"},
-        {"", "both", "5"},
+        {"a", "admin", "1"},   {"b", "admin", "2"},  {"c", "admin", NULL}, {"", "admin", NULL},  {"b", "single", "3"},
+        {"c", "single", NULL}, {"a", "single", "6"}, {"", "single", NULL}, {"c", "common", "4"}, {"", "common", "4"},
+        {"a", "both", "6"},    {"b", "both", "5"},   {"", "both", "5"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         const struct identity *found = inventory_find(inventory, str_of(cases[i].tenant), str_of(cases[i].id));
@@ -199,9 +189,9 @@ static void every_mistake_is_told_with_its_place(void **state) {
         {false, "{\"id\":\"a\",\"networks\":[\"office\"]}", "file:1: ", "'office' in 'networks' is neither"},
         {false, "{\"id\":\"a\",\"dependents\":[\"b\",7]}", "file:1: ", "'dependents' must be a list of texts"},
         {false, "{\"id\":\"a\",\"aliases\":[\"\"]}",
-            "file:1: ", "'aliases' must be a list of texts, none of them empty"},
+         "file:1: ", "'aliases' must be a list of texts, none of them empty"},
         {false, "{\"id\":\"a\"}\n{\"id\":\"b\",\"aliases\":[\"a\"]}",
-            "file:2: ", "'a' is given twice: it is the id or an alias of 'a'"},
+         "file:2: ", "'a' is given twice: it is the id or an alias of 'a'"},
         {false, "{\"id\":\"a\",\"aliases\":[\"b\"]}\n{\"id\":\"b\"}", "file:2: ", "alias of 'a' already"},
         {false, "{\"id\":\"a\",\"aliases\":[\"b\",\"b\"]}", "file:1: ", "given twice"},
         {false, "{\"id\":\"a\",\"aliases\":[\"a\"]}", "file:1: ", "given twice"},
@@ -273,8 +263,8 @@ static void many_identities_are_all_found(void **state) {
     buf_init(&text, 1 << 30);
     for (int i = 0; i < n; i++) {
         buf_printf(&text,
-            "{\"id\":\"id-%d\",\"tenant\":\"t%d\",\"owner\":\"owner-%d\",\"aliases\":[\"alias-%d\",\"root\"]}\n", i, i,
-            i % 97, i);
+                   "{\"id\":\"id-%d\",\"tenant\":\"t%d\",\"owner\":\"owner-%d\",\"aliases\":[\"alias-%d\",\"root\"]}\n",
+                   i, i, i % 97, i);
     }
     struct status status = {0};
     struct inventory *inventory = inventory_parse(buf_view(&text), "many", false, &status);
@@ -299,14 +289,10 @@ static void many_identities_are_all_found(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_notations_say_the_same),
-        cmocka_unit_test(plain_scalars_of_yaml_keep_their_text),
-        cmocka_unit_test(nothing_is_an_inventory_too),
-        cmocka_unit_test(a_tenants_identity_is_its_own),
-        cmocka_unit_test(every_mistake_is_told_with_its_place),
-        cmocka_unit_test(a_line_over_the_bound_is_refused),
-        cmocka_unit_test(files_are_read_by_their_ending),
-        cmocka_unit_test(many_identities_are_all_found),
+        cmocka_unit_test(both_notations_say_the_same),          cmocka_unit_test(plain_scalars_of_yaml_keep_their_text),
+        cmocka_unit_test(nothing_is_an_inventory_too),          cmocka_unit_test(a_tenants_identity_is_its_own),
+        cmocka_unit_test(every_mistake_is_told_with_its_place), cmocka_unit_test(a_line_over_the_bound_is_refused),
+        cmocka_unit_test(files_are_read_by_their_ending),       cmocka_unit_test(many_identities_are_all_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

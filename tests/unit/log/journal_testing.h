@@ -32,9 +32,13 @@ static inline size_t payload_of(uint64_t seq, char out[PAYLOAD_MAX]) {
     return len;
 }
 
-static inline uint8_t type_of(uint64_t seq) { return (uint8_t)(seq % 5); }
+static inline uint8_t type_of(uint64_t seq) {
+    return (uint8_t)(seq % 5);
+}
 
-static inline int64_t time_of(uint64_t seq) { return 1700000000000 + (int64_t)seq * 10; }
+static inline int64_t time_of(uint64_t seq) {
+    return 1700000000000 + (int64_t)seq * 10;
+}
 
 static inline char *new_folder(void) {
     const char *base = getenv("TMPDIR");

@@ -32,10 +32,10 @@ static void *read_all(void *argument) {
         case JOURNAL_RECORD:
             if (!is_right(&record, reader->last + 1)) {
                 snprintf(reader->failure, sizeof reader->failure, "record %" PRIu64 " instead of %" PRIu64, record.seq,
-                    reader->last + 1);
+                         reader->last + 1);
             } else if (reader->durable_only && record.seq > journal_durable_seq(reader->journal)) {
-                snprintf(
-                    reader->failure, sizeof reader->failure, "record %" PRIu64 " before it was durable", record.seq);
+                snprintf(reader->failure, sizeof reader->failure, "record %" PRIu64 " before it was durable",
+                         record.seq);
             }
             reader->last++;
             break;
@@ -46,9 +46,7 @@ static void *read_all(void *argument) {
             }
             journal_wait(cursor, 60000);
             break;
-        case JOURNAL_FAILED:
-            snprintf(reader->failure, sizeof reader->failure, "%s", status.text);
-            break;
+        case JOURNAL_FAILED: snprintf(reader->failure, sizeof reader->failure, "%s", status.text); break;
         }
     }
     journal_cursor_close(cursor);

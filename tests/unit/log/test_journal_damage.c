@@ -63,8 +63,8 @@ static uint64_t records_within(const struct image *image, size_t n, size_t *whol
     uint64_t records = 0;
     struct segment_header header;
     uint32_t version;
-    assert_int_equal(
-        segment_header_decode((const uint8_t *)image->bytes.ptr, image->bytes.len, &header, &version), SEGMENT_OK);
+    assert_int_equal(segment_header_decode((const uint8_t *)image->bytes.ptr, image->bytes.len, &header, &version),
+                     SEGMENT_OK);
     *whole = SEGMENT_HEADER_BYTES;
     for (;;) {
         struct record record;
@@ -122,8 +122,8 @@ static void every_truncation_leaves_whole_records(void **state) {
         images[1].bytes.len = n;
         put_images(dir, images);
         if (n < SEGMENT_HEADER_BYTES) {
-            expect_refusal(
-                dir, images[1].first_seq); // a segment is named after its header is durable: no crash does this
+            expect_refusal(dir,
+                           images[1].first_seq); // a segment is named after its header is durable: no crash does this
             continue;
         }
         size_t whole;
@@ -302,8 +302,8 @@ static void strange_files_are_not_taken_for_segments(void **state) {
     struct journal *journal = open_good(dir, SEGMENT_BYTES, quick_io());
     append_good(journal, 1, 10);
     journal_close(journal);
-    const char *const harmless[] = {
-        "00000000000000000007.seg.tmp", "notes.txt", "7.seg", "0000000000000000000x.seg", "00000000000000000000.seg"};
+    const char *const harmless[] = {"00000000000000000007.seg.tmp", "notes.txt", "7.seg", "0000000000000000000x.seg",
+                                    "00000000000000000000.seg"};
     for (size_t i = 0; i < COUNT_OF(harmless); i++) {
         snprintf(path, sizeof path, "%s/%s", dir, harmless[i]);
         write_whole(path, "something", 9);

@@ -33,7 +33,9 @@ static bool fails(void) {
     return now;
 }
 
-static int faulty_create(const char *path) { return fails() ? -1 : journal_io_system.create(path); }
+static int faulty_create(const char *path) {
+    return fails() ? -1 : journal_io_system.create(path);
+}
 
 static ssize_t faulty_write_at(int fd, const void *bytes, size_t n, off_t offset) {
     if (!fails()) {
@@ -53,15 +55,21 @@ static int faulty_sync(int fd) {
     return fails() ? -1 : 0;
 }
 
-static int faulty_truncate(int fd, off_t bytes) { return fails() ? -1 : journal_io_system.truncate(fd, bytes); }
-static int faulty_rename(const char *from, const char *to) { return fails() ? -1 : journal_io_system.rename(from, to); }
-static int faulty_unlink(const char *path) { return fails() ? -1 : journal_io_system.unlink(path); }
+static int faulty_truncate(int fd, off_t bytes) {
+    return fails() ? -1 : journal_io_system.truncate(fd, bytes);
+}
+static int faulty_rename(const char *from, const char *to) {
+    return fails() ? -1 : journal_io_system.rename(from, to);
+}
+static int faulty_unlink(const char *path) {
+    return fails() ? -1 : journal_io_system.unlink(path);
+}
 static bool faulty_sync_dir(const char *path, struct status *status) {
     return !fails() || status_errno(status, errno, "%s", path);
 }
 
-static const struct journal_io faulty = {
-    faulty_create, faulty_write_at, faulty_sync, faulty_truncate, faulty_rename, faulty_unlink, faulty_sync_dir};
+static const struct journal_io faulty = {faulty_create, faulty_write_at, faulty_sync,    faulty_truncate,
+                                         faulty_rename, faulty_unlink,   faulty_sync_dir};
 
 struct outcome {
     uint64_t appended, durable, freed; // what the journal has promised
@@ -118,8 +126,8 @@ static void check_promises(const char *dir, const struct outcome *outcome) {
     struct journal *journal = open_good(dir, SEGMENT_BYTES, quick_io());
     journal_stats(journal, &stats);
     assert_true(stats.last_seq >= outcome->durable);
-    assert_true(
-        stats.last_seq <= outcome->appended + 1); // the record whose append was given up last was never promised
+    assert_true(stats.last_seq <=
+                outcome->appended + 1); // the record whose append was given up last was never promised
     assert_true(stats.first_seq <= outcome->freed);
     assert_int_equal(read_to_end(journal, stats.first_seq, true), stats.last_seq);
     append_good(journal, stats.last_seq + 1, stats.last_seq + 30);

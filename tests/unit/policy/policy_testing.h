@@ -65,11 +65,11 @@ static inline bool is_text(struct str s, const char *text) {
     return str_eq(s, str_of(text));
 }
 
-#define assert_text(s, text)                                                                                           \
-    do {                                                                                                               \
-        struct str got_ = (s);                                                                                         \
-        if (!is_text(got_, (text)))                                                                                    \
-            fail_msg("%s is '%.*s', not '%s'", #s, STR_ARG(got_), (text));                                             \
+#define assert_text(s, text) \
+    do { \
+        struct str got_ = (s); \
+        if (!is_text(got_, (text))) \
+            fail_msg("%s is '%.*s', not '%s'", #s, STR_ARG(got_), (text)); \
     } while (0)
 
 #endif

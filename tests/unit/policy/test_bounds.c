@@ -1,8 +1,8 @@
 // Large and hostile policies: many routes in little time, bounds that are said, nothing lost on the way out.
 #include "policy_testing.h"
 
-#define COMMON                                                                                                         \
-    "map: okta\nfields: {subject.id: raw.actor.id, type: raw.type}\n---\ndefault_owner: o\n"                           \
+#define COMMON \
+    "map: okta\nfields: {subject.id: raw.actor.id, type: raw.type}\n---\ndefault_owner: o\n" \
     "consumers: [{name: c, accepts: 'true', to: stdout}]\n"
 
 static struct policy_bundle *bundle_of(struct buf *text) {

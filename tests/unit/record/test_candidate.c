@@ -10,8 +10,7 @@
 
 #include "penstock/record.h"
 
-static struct candidate sample(struct arena *arena)
-{
+static struct candidate sample(struct arena *arena) {
     struct value *networks = arena_alloc(arena, 2 * sizeof *networks), *labels = arena_alloc(arena, 4 * sizeof *labels);
     networks[0] = value_string(STR("10.0.0.0/8"));
     networks[1] = value_string(STR(""));
@@ -19,7 +18,11 @@ static struct candidate sample(struct arena *arena)
     labels[1] = value_string(STR("prod"));
     labels[2] = value_string(STR("tries"));
     labels[3] = value_int(3);
-    struct candidate c = {.generation = 7, .at = {.source = STR("okta"), .partition = 3, .offset = INT64_MAX, .index = 9, .ordered = true}, .received_ms = 1234, .known_identity = true};
+    struct candidate c = {
+        .generation = 7,
+        .at = {.source = STR("okta"), .partition = 3, .offset = INT64_MAX, .index = 9, .ordered = true},
+        .received_ms = 1234,
+        .known_identity = true};
     c.event[EVENT_ID] = value_string(STR("e-1"));
     c.event[EVENT_TIME] = value_timestamp(-5, 999999999);
     c.event[EVENT_DEVICE_COMPLIANT] = value_bool(false);
@@ -32,12 +35,19 @@ static struct candidate sample(struct arena *arena)
 }
 
 static const struct hit hits[] = {
-    {.route = 65535, .n_evidence = 2, .evidence = {{0, 0.5}, {31, 1.0}}, .adjust_alert = -0.1, .adjust_signal = 0.2, .dedup_key = {1, 2}, .severity = {"high", 4}, .title = {"t", 1}, .reason = {NULL, 0}},
+    {.route = 65535,
+     .n_evidence = 2,
+     .evidence = {{0, 0.5}, {31, 1.0}},
+     .adjust_alert = -0.1,
+     .adjust_signal = 0.2,
+     .dedup_key = {1, 2},
+     .severity = {"high", 4},
+     .title = {"t", 1},
+     .reason = {NULL, 0}},
     {.route = 0, .n_evidence = 0, .dedup_key = {3, 4}},
 };
 
-static void write_sample(struct buf *out, struct arena *arena)
-{
+static void write_sample(struct buf *out, struct arena *arena) {
     struct candidate candidate = sample(arena);
     struct candidate_writer writer;
     candidate_begin(&writer, out, &candidate);
@@ -46,8 +56,7 @@ static void write_sample(struct buf *out, struct arena *arena)
     candidate_end(&writer);
 }
 
-static void reads_what_was_written(void **state)
-{
+static void reads_what_was_written(void **state) {
     (void)state;
     struct arena *arena = arena_new(65536);
     struct buf bytes;
@@ -56,7 +65,8 @@ static void reads_what_was_written(void **state)
     write_sample(&bytes, arena);
     assert_true(candidate_read(buf_view(&bytes), &read));
     assert_int_equal(read.generation, 7);
-    assert_true(str_eq(read.at.source, STR("okta")) && read.at.partition == 3 && read.at.offset == INT64_MAX && read.at.index == 9 && read.at.ordered);
+    assert_true(str_eq(read.at.source, STR("okta")) && read.at.partition == 3 && read.at.offset == INT64_MAX &&
+                read.at.index == 9 && read.at.ordered);
     assert_true(read.known_identity);
     for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
         assert_int_equal(read.event[i].type, wrote.event[i].type);
@@ -77,8 +87,10 @@ static void reads_what_was_written(void **state)
         assert_int_equal(hit.route, hits[i].route);
         assert_int_equal(hit.n_evidence, hits[i].n_evidence);
         for (size_t e = 0; e < hit.n_evidence; e++)
-            assert_true(hit.evidence[e].index == hits[i].evidence[e].index && hit.evidence[e].weight == hits[i].evidence[e].weight);
-        assert_true(hash128_eq(hit.dedup_key, hits[i].dedup_key) && str_eq(hit.severity, hits[i].severity) && str_eq(hit.title, hits[i].title));
+            assert_true(hit.evidence[e].index == hits[i].evidence[e].index &&
+                        hit.evidence[e].weight == hits[i].evidence[e].weight);
+        assert_true(hash128_eq(hit.dedup_key, hits[i].dedup_key) && str_eq(hit.severity, hits[i].severity) &&
+                    str_eq(hit.title, hits[i].title));
     }
     assert_false(candidate_next_hit(&read, &cursor, &hit));
     buf_free(&bytes);
@@ -86,8 +98,7 @@ static void reads_what_was_written(void **state)
 }
 
 // Cut at every byte and flipped at every bit: never outside of the bytes (the sanitizer watches), and a cut is noticed.
-static void survives_damage(void **state)
-{
+static void survives_damage(void **state) {
     (void)state;
     struct arena *arena = arena_new(65536);
     struct buf bytes;
@@ -121,8 +132,7 @@ static void survives_damage(void **state)
     arena_free(arena);
 }
 
-static void ids_follow_from_the_cause(void **state)
-{
+static void ids_follow_from_the_cause(void **state) {
     (void)state;
     struct coordinates at = {.source = STR("a"), .partition = 1, .offset = 2, .index = 3}, other = at;
     assert_true(hash128_eq(cause_id(&at), cause_id(&other)));
@@ -136,8 +146,7 @@ static void ids_follow_from_the_cause(void **state)
     assert_false(hash128_eq(id, output_id(&at, STR("rs"), STR("ignal"), STR("c"))));
 }
 
-static void dead_letters_keep_their_bytes(void **state)
-{
+static void dead_letters_keep_their_bytes(void **state) {
     (void)state;
     static const struct {
         struct str bytes;
@@ -151,7 +160,12 @@ static void dead_letters_keep_their_bytes(void **state)
         {STR(""), "\"data\":\"\""},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct dead_letter wrote = {.at = {.source = STR("s"), .offset = 5}, .reason = STR("invalid_utf8"), .detail = STR("not UTF-8"), .full_bytes = cases[i].bytes.len, .bytes = cases[i].bytes}, read;
+        struct dead_letter wrote = {.at = {.source = STR("s"), .offset = 5},
+                                    .reason = STR("invalid_utf8"),
+                                    .detail = STR("not UTF-8"),
+                                    .full_bytes = cases[i].bytes.len,
+                                    .bytes = cases[i].bytes},
+                           read;
         struct buf bytes, json;
         buf_init(&bytes, 4096);
         buf_init(&json, 4096);
@@ -167,10 +181,10 @@ static void dead_letters_keep_their_bytes(void **state)
     }
 }
 
-static void nobody_is_not_somebody(void **state)
-{
+static void nobody_is_not_somebody(void **state) {
     (void)state;
-    static const char *const nobody[] = {"", "  ", "*", "%", "??", "arn:aws:iam::1:user/*", "-", "null", "Unknown", "ALL"};
+    static const char *const nobody[] = {"",  "  ",   "*",       "%",  "??", "arn:aws:iam::1:user/*",
+                                         "-", "null", "Unknown", "ALL"};
     static const char *const somebody[] = {"a", "user@example.com", "arn:aws:iam::1:user/x", "100%", "nullable"};
     for (size_t i = 0; i < COUNT_OF(nobody); i++)
         assert_false(subject_is_definite(str_of(nobody[i])));
@@ -178,11 +192,11 @@ static void nobody_is_not_somebody(void **state)
         assert_true(subject_is_definite(str_of(somebody[i])));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_was_written), cmocka_unit_test(survives_damage),      cmocka_unit_test(ids_follow_from_the_cause),
-        cmocka_unit_test(dead_letters_keep_their_bytes), cmocka_unit_test(nobody_is_not_somebody),
+        cmocka_unit_test(reads_what_was_written),    cmocka_unit_test(survives_damage),
+        cmocka_unit_test(ids_follow_from_the_cause), cmocka_unit_test(dead_letters_keep_their_bytes),
+        cmocka_unit_test(nobody_is_not_somebody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

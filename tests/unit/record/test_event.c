@@ -26,8 +26,8 @@ static void every_field_is_found_by_its_path(void **state) {
 
 static void nothing_else_is_found(void **state) {
     (void)state;
-    const struct str strangers[] = {
-        STR(""), STR("subject"), STR("subject.i"), STR("subject.id.x"), STR("Subject.id"), STR("event.id"), STR("i")};
+    const struct str strangers[] = {STR(""),           STR("subject"),  STR("subject.i"), STR("subject.id.x"),
+                                    STR("Subject.id"), STR("event.id"), STR("i")};
     for (size_t i = 0; i < COUNT_OF(strangers); i++) {
         assert_int_equal(event_field_find(strangers[i]), -1);
         assert_int_equal(identity_field_find(strangers[i]), -1);
@@ -39,8 +39,8 @@ static void nothing_else_is_found(void **state) {
 
 static void actions_are_ordered_by_how_hard_they_bite(void **state) {
     (void)state;
-    const struct str actions[] = {
-        STR("none"), STR("notify"), STR("step_up"), STR("restrict"), STR("isolate"), STR("disable"), STR("revoke")};
+    const struct str actions[] = {STR("none"),    STR("notify"),  STR("step_up"), STR("restrict"),
+                                  STR("isolate"), STR("disable"), STR("revoke")};
     for (size_t i = 0; i < COUNT_OF(actions); i++) {
         assert_int_equal(action_strength(actions[i]), i);
     }

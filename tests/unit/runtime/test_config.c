@@ -12,8 +12,7 @@
 
 #include "penstock/runtime.h"
 
-static char *write_file(const char *text)
-{
+static char *write_file(const char *text) {
     char *path = must_strdup("/tmp/penstock-config-XXXXXX");
     int fd = mkstemp(path);
     assert_true(fd >= 0);
@@ -22,8 +21,7 @@ static char *write_file(const char *text)
     return path;
 }
 
-static struct config *load(const char *text, struct buf *said)
-{
+static struct config *load(const char *text, struct buf *said) {
     char *path = write_file(text);
     struct findings findings;
     findings_init(&findings);
@@ -37,8 +35,7 @@ static struct config *load(const char *text, struct buf *said)
     return config;
 }
 
-static void reads_the_shipped_file(void **state)
-{
+static void reads_the_shipped_file(void **state) {
     (void)state;
     struct findings findings;
     findings_init(&findings);
@@ -56,27 +53,33 @@ static void reads_the_shipped_file(void **state)
 
 #define HEAD "data: d\nroutes: r\n"
 
-static void says_what_is_wrong(void **state)
-{
+static void says_what_is_wrong(void **state) {
     (void)state;
     static const struct {
         const char *text, *expect;
     } cases[] = {
-        {HEAD "sources: [{name: a, stdin: {}}]\nsift_thread: 2\n", ":4:1: error: unknown key 'sift_thread' in the configuration; did you mean 'sift_threads'?"},
+        {HEAD "sources: [{name: a, stdin: {}}]\nsift_thread: 2\n",
+         ":4:1: error: unknown key 'sift_thread' in the configuration; did you mean 'sift_threads'?"},
         {HEAD, "lacks the key 'sources'"},
         {HEAD "sources: []\n", ":3:10: error: sources must be a list of 1 to 256 sources"},
         {HEAD "sources: [{name: a}]\n", "exactly one of kafka, nats, file, stdin"},
         {HEAD "sources: [{name: a, stdin: {}, file: {path: x}}]\n", "exactly one of kafka, nats, file, stdin"},
         {HEAD "sources: [{name: 'a b', stdin: {}}]\n", "letters, digits"},
         {HEAD "sources: [{name: a, stdin: {}}, {name: a, stdin: {}}]\n", "two sources are named 'a'"},
-        {HEAD "sources: [{name: a, nats: {stream: s, durable: d}}]\n", "a needs a connection: add `nats: {url: nats://host:4222}`"},
-        {HEAD "sources: [{name: a, kafka: {topic: t, group: g}}]\nkafka: {brokers: 'h:1'}\n", "kafka lacks the key 'offset_reset'"},
-        {HEAD "sources: [{name: a, kafka: {topic: t, group: g, offset_reset: begin}}]\nkafka: {brokers: 'h:1'}\n", "offset_reset must be one of earliest, latest, error"},
+        {HEAD "sources: [{name: a, nats: {stream: s, durable: d}}]\n",
+         "a needs a connection: add `nats: {url: nats://host:4222}`"},
+        {HEAD "sources: [{name: a, kafka: {topic: t, group: g}}]\nkafka: {brokers: 'h:1'}\n",
+         "kafka lacks the key 'offset_reset'"},
+        {HEAD "sources: [{name: a, kafka: {topic: t, group: g, offset_reset: begin}}]\nkafka: {brokers: 'h:1'}\n",
+         "offset_reset must be one of earliest, latest, error"},
         {HEAD "sources: [{name: a, stdin: {}}]\nsift_threads: 0\n", "sift_threads is out of bounds: from 1 to 256"},
         {HEAD "sources: [{name: a, stdin: {}}]\nsnapshot_every: soon\n", "snapshot_every must be a duration"},
         {HEAD "sources: [{name: a, stdin: {}}]\nmax_event_bytes: 1PB\n", "max_event_bytes must be a size"},
-        {HEAD "sources: [{name: a, stdin: {}}]\nkafka: {brokers: 'h:1', settings: {sasl.password: {env: PENSTOCK_NO_SUCH_VARIABLE}}}\n", "the environment has no variable PENSTOCK_NO_SUCH_VARIABLE"},
-        {HEAD "sources: [{name: a, stdin: {}}]\nnats: {url: 'nats://h', password: {file: /nonexistent/secret}}\n", "/nonexistent/secret"},
+        {HEAD "sources: [{name: a, stdin: {}}]\nkafka: {brokers: 'h:1', settings: {sasl.password: {env: "
+              "PENSTOCK_NO_SUCH_VARIABLE}}}\n",
+         "the environment has no variable PENSTOCK_NO_SUCH_VARIABLE"},
+        {HEAD "sources: [{name: a, stdin: {}}]\nnats: {url: 'nats://h', password: {file: /nonexistent/secret}}\n",
+         "/nonexistent/secret"},
         {HEAD "sources: [{name: a, stdin: {}}]\ndata: e\n", "data"},
         {"data: [\n", ":"},
         {"- a\n", "must be a mapping"},
@@ -92,8 +95,7 @@ static void says_what_is_wrong(void **state)
     }
 }
 
-static void says_all_at_once(void **state)
-{
+static void says_all_at_once(void **state) {
     (void)state;
     struct buf said;
     buf_init(&said, 65536);
@@ -104,31 +106,34 @@ static void says_all_at_once(void **state)
     buf_free(&said);
 }
 
-static void looks_up_secrets_and_never_shows_them(void **state)
-{
+static void looks_up_secrets_and_never_shows_them(void **state) {
     (void)state;
     struct buf said;
     buf_init(&said, 65536);
     setenv("PENSTOCK_TEST_SECRET", "hunter2", 1);
-    struct config *config = load(HEAD "sources: [{name: a, kafka: {topic: [t, u], group: g, offset_reset: latest}}]\n"
-                                      "kafka: {brokers: 'h:1', settings: {sasl.password: {env: PENSTOCK_TEST_SECRET}}}\n",
-                                 &said);
+    struct config *config =
+        load(HEAD "sources: [{name: a, kafka: {topic: [t, u], group: g, offset_reset: latest}}]\n"
+                  "kafka: {brokers: 'h:1', settings: {sasl.password: {env: PENSTOCK_TEST_SECRET}}}\n",
+             &said);
     assert_non_null(config);
     assert_string_equal(config->sources[0].kafka.settings[0].value, "hunter2");
     assert_int_equal(config->sources[0].n_topics, 2);
     assert_string_equal(config->sources[0].offset_reset, "latest");
     config_free(config);
     buf_clear(&said);
-    assert_null(load(HEAD "sources: [{name: a, stdin: {}}]\nnats: {url: n, password: {env: PENSTOCK_TEST_SECRET, file: x}}\n", &said));
+    assert_null(
+        load(HEAD "sources: [{name: a, stdin: {}}]\nnats: {url: n, password: {env: PENSTOCK_TEST_SECRET, file: x}}\n",
+             &said));
     assert_null(strstr(said.ptr, "hunter2"));
     buf_free(&said);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_the_shipped_file), cmocka_unit_test(says_what_is_wrong),
-        cmocka_unit_test(says_all_at_once), cmocka_unit_test(looks_up_secrets_and_never_shows_them),
+        cmocka_unit_test(reads_the_shipped_file),
+        cmocka_unit_test(says_what_is_wrong),
+        cmocka_unit_test(says_all_at_once),
+        cmocka_unit_test(looks_up_secrets_and_never_shows_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

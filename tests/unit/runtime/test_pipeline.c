@@ -12,10 +12,10 @@
 #include "pipeline.h"
 
 #define POLICY_TEXT \
-    "map: m\nfields: {id: raw.id}\n---\nroute: r\nfrom: [m]\nalert: {severity: low}\n---\ndefault_owner: o\nconsumers: [{name: c, accepts: 'true', format: json, to: {stdout: {}}}]\n"
+    "map: m\nfields: {id: raw.id}\n---\nroute: r\nfrom: [m]\nalert: {severity: low}\n---\ndefault_owner: " \
+    "o\nconsumers: [{name: c, accepts: 'true', format: json, to: {stdout: {}}}]\n"
 
-static struct policy *compile(void)
-{
+static struct policy *compile(void) {
     struct policy_file file = {STR("test.yaml"), STR(POLICY_TEXT)};
     struct policy_bundle bundle = {.files = &file, .n_files = 1};
     struct findings findings;
@@ -27,8 +27,7 @@ static struct policy *compile(void)
     return policy;
 }
 
-static void push_number(struct pipeline *pipeline, int64_t number)
-{
+static void push_number(struct pipeline *pipeline, int64_t number) {
     struct batch batch;
     batch_init(&batch, 10, 4096);
     assert_true(batch_add(&batch, &(struct message){.bytes = STR("{}"), .offset = number}));
@@ -38,8 +37,7 @@ static void push_number(struct pipeline *pipeline, int64_t number)
     batch_free(&batch);
 }
 
-static void *sift_unevenly(void *ctx)
-{
+static void *sift_unevenly(void *ctx) {
     struct pipeline *pipeline = ctx;
     unsigned turn = 0;
     for (struct item *item; (item = pipeline_claim(pipeline));) {
@@ -57,8 +55,7 @@ struct reader {
     bool broken;
 };
 
-static void *read_in_order(void *ctx)
-{
+static void *read_in_order(void *ctx) {
     struct reader *reader = ctx;
     while (reader->next < 1000) {
         struct item *item = pipeline_peek(reader->pipeline, 0, 1000);
@@ -68,15 +65,15 @@ static void *read_in_order(void *ctx)
             reader->generation = item->policy->generation;
             reader->broken |= item->records.n != 1 || item->records.records[0].type != RECORD_POLICY;
         } else {
-            reader->broken |= item->batch.messages[0].offset != reader->next++ || item->policy->generation != reader->generation;
+            reader->broken |=
+                item->batch.messages[0].offset != reader->next++ || item->policy->generation != reader->generation;
         }
         pipeline_release(reader->pipeline);
     }
     return NULL;
 }
 
-static void keeps_order_and_generations(void **state)
-{
+static void keeps_order_and_generations(void **state) {
     (void)state;
     struct policy *first = compile(), *second = compile();
     struct inventory *inventory = inventory_empty();
@@ -105,8 +102,7 @@ static void keeps_order_and_generations(void **state)
     inventory_unref(inventory);
 }
 
-static void a_full_ring_takes_nothing(void **state)
-{
+static void a_full_ring_takes_nothing(void **state) {
     (void)state;
     struct policy *policy = compile();
     struct inventory *inventory = inventory_empty();
@@ -133,8 +129,8 @@ static void a_full_ring_takes_nothing(void **state)
     inventory_unref(inventory);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_order_and_generations), cmocka_unit_test(a_full_ring_takes_nothing)};
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_order_and_generations),
+                                       cmocka_unit_test(a_full_ring_takes_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

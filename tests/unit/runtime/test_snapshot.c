@@ -11,14 +11,14 @@
 
 #include "snapshot.h"
 
-static void encode(struct buf *out, uint64_t seq)
-{
+static void encode(struct buf *out, uint64_t seq) {
     buf_clear(out);
-    snapshot_encode(&(struct snapshot){.seq = seq, .time_ms = 5, .generation = 3, .bundle = STR("bundle"), .state = STR("state!")}, out);
+    snapshot_encode(
+        &(struct snapshot){.seq = seq, .time_ms = 5, .generation = 3, .bundle = STR("bundle"), .state = STR("state!")},
+        out);
 }
 
-static void every_flip_and_cut_is_refused(void **state)
-{
+static void every_flip_and_cut_is_refused(void **state) {
     (void)state;
     struct buf bytes;
     struct snapshot read;
@@ -39,8 +39,7 @@ static void every_flip_and_cut_is_refused(void **state)
     buf_free(&bytes);
 }
 
-static void damage(const char *dir, unsigned long long seq)
-{
+static void damage(const char *dir, unsigned long long seq) {
     char path[300];
     snprintf(path, sizeof path, "%s/%020llu.snapshot", dir, seq);
     FILE *file = fopen(path, "r+");
@@ -49,8 +48,7 @@ static void damage(const char *dir, unsigned long long seq)
     fclose(file);
 }
 
-static void falls_back_to_the_one_before(void **state)
-{
+static void falls_back_to_the_one_before(void **state) {
     (void)state;
     char dir[] = "/tmp/penstock-snapshot-XXXXXX";
     assert_non_null(mkdtemp(dir));
@@ -82,8 +80,8 @@ static void falls_back_to_the_one_before(void **state)
     assert_int_equal(system(command), 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_flip_and_cut_is_refused), cmocka_unit_test(falls_back_to_the_one_before)};
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_flip_and_cut_is_refused),
+                                       cmocka_unit_test(falls_back_to_the_one_before)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

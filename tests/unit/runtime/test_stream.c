@@ -16,32 +16,33 @@ struct fixture {
     char dir[64], stream_dir[100], out[100];
 };
 
-static void setup(struct fixture *f)
-{
+static void setup(struct fixture *f) {
     snprintf(f->dir, sizeof f->dir, "/tmp/penstock-stream-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->stream_dir, sizeof f->stream_dir, "%s/c", f->dir);
     snprintf(f->out, sizeof f->out, "%s/out.ndjson", f->dir);
 }
 
-static void teardown(struct fixture *f)
-{
+static void teardown(struct fixture *f) {
     char command[200];
     snprintf(command, sizeof command, "rm -r '%s'", f->dir);
     assert_int_equal(system(command), 0);
 }
 
-static bool append(struct stream *stream, uint64_t seq, struct status *status)
-{
+static bool append(struct stream *stream, uint64_t seq, struct status *status) {
     char title[32];
     snprintf(title, sizeof title, "n%llu", (unsigned long long)seq);
     struct candidate candidate = {.at = {.source = STR("s")}};
-    struct output output = {.kind = OUTPUT_IS_ALERT, .id = {seq, seq}, .consumer = STR("c"), .route = STR("r"), .title = str_of(title), .candidate = &candidate};
+    struct output output = {.kind = OUTPUT_IS_ALERT,
+                            .id = {seq, seq},
+                            .consumer = STR("c"),
+                            .route = STR("r"),
+                            .title = str_of(title),
+                            .candidate = &candidate};
     return stream_append(stream, seq, 0, &output, FORMAT_JSON, UINT64_C(1) << OUTPUT_TITLE, status);
 }
 
-static size_t read_out(const struct fixture *f, struct buf *content)
-{
+static size_t read_out(const struct fixture *f, struct buf *content) {
     size_t lines = 0;
     assert_true(file_read(f->out, content, NULL));
     for (size_t i = 0; i < content->len; i++)
@@ -49,8 +50,7 @@ static size_t read_out(const struct fixture *f, struct buf *content)
     return lines;
 }
 
-static void deliver_all(struct fixture *f, struct stream *stream)
-{
+static void deliver_all(struct fixture *f, struct stream *stream) {
     struct sink_config sink = {.kind = SINK_FILE, .path = f->out};
     struct status status = {0};
     if (!stream_deliver(stream, &sink, &status))
@@ -60,8 +60,7 @@ static void deliver_all(struct fixture *f, struct stream *stream)
     assert_true(stream_is_drained(stream));
 }
 
-static void goes_on_after_a_restart(void **state)
-{
+static void goes_on_after_a_restart(void **state) {
     (void)state;
     struct fixture f;
     struct buf content;
@@ -85,19 +84,19 @@ static void goes_on_after_a_restart(void **state)
     stream_close(stream);
     assert_int_equal(read_out(&f, &content), 7);
     buf_char(&content, '\0');
-    assert_string_equal(content.ptr, "{\"title\":\"n1\"}\n{\"title\":\"n2\"}\n{\"title\":\"n3\"}\n{\"title\":\"n4\"}\n{\"title\":\"n5\"}\n{\"title\":\"n6\"}\n{\"title\":\"n7\"}\n");
+    assert_string_equal(content.ptr, "{\"title\":\"n1\"}\n{\"title\":\"n2\"}\n{\"title\":\"n3\"}\n{\"title\":\"n4\"}\n{"
+                                     "\"title\":\"n5\"}\n{\"title\":\"n6\"}\n{\"title\":\"n7\"}\n");
     buf_free(&content);
     teardown(&f);
 }
 
-static void begins_where_the_gate_is(void **state)
-{
+static void begins_where_the_gate_is(void **state) {
     (void)state;
     struct fixture f;
     struct status status = {0};
     setup(&f);
     struct stream *stream = stream_open(f.stream_dir, "c", 1 << 20, &status);
-    assert_true(append(stream, 100, &status)); // its folder was moved away: the numbers go on
+    assert_true(append(stream, 100, &status));  // its folder was moved away: the numbers go on
     assert_false(append(stream, 102, &status)); // but never over a gap
     assert_int_equal(status.code, STATUS_CORRUPT);
     deliver_all(&f, stream);
@@ -105,8 +104,7 @@ static void begins_where_the_gate_is(void **state)
     teardown(&f);
 }
 
-static void a_full_stream_refuses_and_recovers(void **state)
-{
+static void a_full_stream_refuses_and_recovers(void **state) {
     (void)state;
     struct fixture f;
     struct status status = {0};
@@ -128,8 +126,9 @@ static void a_full_stream_refuses_and_recovers(void **state)
     teardown(&f);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(goes_on_after_a_restart), cmocka_unit_test(begins_where_the_gate_is), cmocka_unit_test(a_full_stream_refuses_and_recovers)};
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(goes_on_after_a_restart),
+                                       cmocka_unit_test(begins_where_the_gate_is),
+                                       cmocka_unit_test(a_full_stream_refuses_and_recovers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,8 +45,7 @@ struct fixture {
     struct buf bytes;
 };
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     struct fixture *f = must_alloc(sizeof *f);
     struct policy_file file = {STR("test.yaml"), str_of(policy_text)};
     struct policy_bundle bundle = {.files = &file, .n_files = 1};
@@ -57,7 +56,9 @@ static int setup(void **state)
     if (!f->policy)
         fail_msg("%.*s", STR_ARG(findings.items[0].text));
     findings_free(&findings);
-    f->inventory = inventory_parse(STR("{\"id\":\"ann@acme\",\"owner\":\"team-a\",\"kind\":\"human\",\"aliases\":[\"u7\"]}\n"), "test", false, &status);
+    f->inventory =
+        inventory_parse(STR("{\"id\":\"ann@acme\",\"owner\":\"team-a\",\"kind\":\"human\",\"aliases\":[\"u7\"]}\n"),
+                        "test", false, &status);
     assert_non_null(f->inventory);
     f->sifter = sifter_new(4096);
     sift_output_init(&f->out);
@@ -66,8 +67,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
+static int teardown(void **state) {
     struct fixture *f = *state;
     policy_unref(f->policy);
     inventory_unref(f->inventory);
@@ -78,19 +78,20 @@ static int teardown(void **state)
     return 0;
 }
 
-static void sift(struct fixture *f, struct str message)
-{
+static void sift(struct fixture *f, struct str message) {
     sift_output_clear(&f->out);
     buf_clear(&f->bytes);
     buf_str(&f->bytes, message);
     assert_true(buf_reserve(&f->bytes, JDOC_PADDING));
     const struct source_binding *source = policy_find_source(f->policy, STR("m"));
-    struct sift_input input = {.at = {.source = source->name, .offset = 7}, .received_ms = 1000, .bytes = buf_view(&f->bytes), .full_bytes = message.len};
+    struct sift_input input = {.at = {.source = source->name, .offset = 7},
+                               .received_ms = 1000,
+                               .bytes = buf_view(&f->bytes),
+                               .full_bytes = message.len};
     sift_message(f->sifter, f->policy, source, f->inventory, &input, &f->out);
 }
 
-static struct candidate candidate_at(const struct fixture *f, size_t i)
-{
+static struct candidate candidate_at(const struct fixture *f, size_t i) {
     struct candidate candidate;
     assert_true(i < f->out.n);
     assert_int_equal(f->out.records[i].type, RECORD_CANDIDATE);
@@ -98,17 +99,16 @@ static struct candidate candidate_at(const struct fixture *f, size_t i)
     return candidate;
 }
 
-static void assert_text(const struct value *v, const char *text)
-{
+static void assert_text(const struct value *v, const char *text) {
     assert_int_equal(v->type, VALUE_STRING);
     if (!str_eq(v->string, str_of(text)))
         fail_msg("expected %s, got %.*s", text, STR_ARG(v->string));
 }
 
-static void maps_a_message(void **state)
-{
+static void maps_a_message(void **state) {
     struct fixture *f = *state;
-    sift(f, STR("{\"id\":17,\"when\":\"2023-07-10T11:42:36Z\",\"do\":\"read\",\"user\":{\"email\":\"\",\"id\":\"u7\",\"type\":\"svc\"},\"src.ip\":\"192.0.2.1\",\"ok\":\"False\",\"score\":\"0.5\"}"));
+    sift(f, STR("{\"id\":17,\"when\":\"2023-07-10T11:42:36Z\",\"do\":\"read\",\"user\":{\"email\":\"\",\"id\":\"u7\","
+                "\"type\":\"svc\"},\"src.ip\":\"192.0.2.1\",\"ok\":\"False\",\"score\":\"0.5\"}"));
     struct candidate c = candidate_at(f, 0);
     assert_text(&c.event[EVENT_ID], "17");
     assert_int_equal(c.event[EVENT_TIME].seconds, 1688989356);
@@ -130,8 +130,7 @@ static void maps_a_message(void **state)
     assert_false(candidate_next_hit(&c, &cursor, &hit));
 }
 
-static void missing_is_not_false(void **state)
-{
+static void missing_is_not_false(void **state) {
     struct fixture *f = *state;
     sift(f, STR("{\"do\":\"read\",\"user\":{\"id\":\"x\"}}")); // no address: neither inside nor outside
     assert_int_equal(f->out.n, 0);
@@ -141,10 +140,10 @@ static void missing_is_not_false(void **state)
     assert_int_equal(f->out.n, 1);
 }
 
-static void unwraps_where_it_can(void **state)
-{
+static void unwraps_where_it_can(void **state) {
     struct fixture *f = *state;
-    sift(f, STR("{\"account\":\"a-1\",\"Records\":[{\"do\":\"delete\",\"user\":{\"id\":\"x\"}},{\"do\":\"nothing\"},{\"do\":\"delete\",\"user\":{\"id\":\"y\"},\"id\":\"own\"}]}"));
+    sift(f, STR("{\"account\":\"a-1\",\"Records\":[{\"do\":\"delete\",\"user\":{\"id\":\"x\"}},{\"do\":\"nothing\"},{"
+                "\"do\":\"delete\",\"user\":{\"id\":\"y\"},\"id\":\"own\"}]}"));
     assert_int_equal(f->out.n, 2);
     struct candidate first = candidate_at(f, 0), second = candidate_at(f, 1);
     assert_int_equal(first.at.index, 0);
@@ -160,8 +159,7 @@ static void unwraps_where_it_can(void **state)
     assert_int_equal(sifter_counts(f->sifter)->events, events + 1);
 }
 
-static void refuses_with_a_reason(void **state)
-{
+static void refuses_with_a_reason(void **state) {
     struct fixture *f = *state;
     char deep[2100], large[4200];
     memset(deep, '[', sizeof deep / 2);
@@ -197,10 +195,11 @@ static void refuses_with_a_reason(void **state)
     assert_int_equal(sift_counts_unreadable(sifter_counts(f->sifter)), COUNT_OF(cases));
 }
 
-static void enforcing_on_nobody_is_a_dead_letter_too(void **state)
-{
+static void enforcing_on_nobody_is_a_dead_letter_too(void **state) {
     struct fixture *f = *state;
-    static const struct str messages[] = {STR("{\"do\":\"delete\"}"), STR("{\"do\":\"delete\",\"user\":{\"id\":\"*\"}}"), STR("{\"do\":\"delete\",\"user\":{\"id\":\"unknown\"}}")};
+    static const struct str messages[] = {STR("{\"do\":\"delete\"}"),
+                                          STR("{\"do\":\"delete\",\"user\":{\"id\":\"*\"}}"),
+                                          STR("{\"do\":\"delete\",\"user\":{\"id\":\"unknown\"}}")};
     for (size_t i = 0; i < COUNT_OF(messages); i++) {
         sift(f, messages[i]);
         assert_int_equal(f->out.n, 2); // the candidate, for the alert, and the letter, with the bytes
@@ -213,8 +212,7 @@ static void enforcing_on_nobody_is_a_dead_letter_too(void **state)
     assert_int_equal(sift_counts_unreadable(counts), 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(maps_a_message, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_is_not_false, setup, teardown),
