@@ -12,6 +12,8 @@
 #include "penstock/policy.h"
 
 #define SIFT_MAX_DEPTH 64
+// What one message's records may take in all; more: a dead letter. So a few bytes cannot grow into gigabytes.
+#define SIFT_RECORDS_BYTES(message_bytes) (CANDIDATE_MAX_BYTES + DEAD_LETTER_MAX_BYTES + 64 * (message_bytes))
 #define SIFT_MAX_ELEMENTS 10000 // events in one unwrapped container; more: a dead letter
 
 // Why an input became a dead letter. X(name, "help"); the first ones are enum jdoc_result's, by name.
@@ -26,6 +28,7 @@
     X(duplicate_key, "a key that is used stands twice") \
     X(not_an_object, "the event is no JSON object") \
     X(too_many_elements, "more events in one container than are taken") \
+    X(too_many_candidates, "its events' candidates are over 64 times its own size") \
     X(candidate_too_large, "what the routes want of it is over 256 KiB") \
     X(unknown_subject, "to be enforced, but it names no definite subject")
 

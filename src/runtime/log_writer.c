@@ -18,7 +18,8 @@ struct writer {
     int64_t last_time_ms; // the log's
     uint64_t tick_seq;    // the last tick; another one waits until the gate has taken it
     struct {
-        int64_t next_offset; // of the source's only partition
+        int32_t partition; // the one being read: a file's counts its rotations
+        int64_t next_offset;
         bool changed;
     } * files; // by source: files and stdin have no broker that remembers where they stood
     int64_t positions_at_ms;
@@ -79,7 +80,9 @@ static void commit_item(struct writer *w, struct item *item) {
         return;
     source_commit(service->intakes[item->source].source, &item->batch);
     if (remembers_position(service->config->sources[item->source].kind) && item->batch.n > 0) {
-        w->files[item->source].next_offset = item->batch.messages[item->batch.n - 1].offset + 1;
+        const struct message *last = &item->batch.messages[item->batch.n - 1];
+        w->files[item->source].partition = last->partition;
+        w->files[item->source].next_offset = last->offset + 1;
         w->files[item->source].changed = true;
     }
 }
@@ -89,8 +92,11 @@ static bool append_positions(struct writer *w) {
     for (size_t i = 0; i < w->service->n_intakes; i++) {
         if (!w->files[i].changed)
             continue;
-        struct position position = {.source = str_of(w->service->config->sources[i].name),
-                                    .next_offset = w->files[i].next_offset};
+        struct position position = {
+            .source = str_of(w->service->config->sources[i].name),
+            .partition = w->files[i].partition,
+            .next_offset = w->files[i].next_offset,
+        };
         uint64_t seq;
         buf_clear(&w->scratch);
         position_write(&w->scratch, &position);

@@ -61,6 +61,7 @@ static bool open_journal(struct service *service, struct status *status) {
         .dir = dir,
         .segment_bytes = (uint64_t)service->config->journal_segment_bytes,
         .max_bytes = (uint64_t)service->config->journal_max_bytes,
+        .max_record_bytes = POLICY_MAX_BYTES * 2, // the largest record holds a policy's files
         .exclusive = true,
     };
     if (!dir_make(service->config->data, status))
@@ -135,10 +136,12 @@ static void collect_position(void *ctx, const struct position *position) {
         return;
     list->items = must_realloc(list->items, (list->n + 1) * sizeof *list->items);
     struct source_position *item = &list->items[list->n++];
-    *item = (struct source_position){.partition = source_partition_of(position->partition),
-                                     .next_offset = position->next_offset};
+    *item = (struct source_position){.partition = position->partition, .next_offset = position->next_offset};
+    if (list->source->kind != SOURCE_KAFKA)
+        return;
     size_t topic = (size_t)source_topic_of(position->partition);
-    if (list->source->kind == SOURCE_KAFKA && topic < list->source->n_topics)
+    item->partition = source_partition_of(position->partition);
+    if (topic < list->source->n_topics)
         snprintf(item->topic, sizeof item->topic, "%s", list->source->topics[topic]);
 }
 

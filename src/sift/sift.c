@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define SCRATCH_MAX_BYTES (4 * 1024 * 1024)
-#define OUTPUT_MAX_BYTES (512 * 1024 * 1024)
+#define OUTPUT_MAX_BYTES (2048u * 1024 * 1024)
 
 struct sifter {
     struct jdoc *doc;
@@ -244,9 +244,12 @@ static void sift_elements(struct sifter *sifter, const struct policy *policy, co
         return;
     }
     struct value element;
+    size_t start = out->bytes.len;
     uint32_t index = 0;
     for (uint64_t cursor = 0;
          list->container.source->next(list->container.source, list->container.node, &cursor, NULL, &element); index++) {
+        if (out->bytes.len - start > SIFT_RECORDS_BYTES(input->bytes.len))
+            return; // the message becomes a dead letter
         sift_event(sifter, policy, source, inventory, input, &element, index, out);
         arena_reset(sifter->scratch);
     }
@@ -256,11 +259,8 @@ static void sift_elements(struct sifter *sifter, const struct policy *policy, co
     }
 }
 
-void sift_message(struct sifter *sifter, const struct policy *policy, const struct source_binding *source,
-                  const struct inventory *inventory, const struct sift_input *input, struct sift_output *out) {
-    sifter->counts.bytes += input->full_bytes;
-    arena_reset(sifter->scratch);
-    prepare_slots(sifter, policy, source);
+static void sift_document(struct sifter *sifter, const struct policy *policy, const struct source_binding *source,
+                          const struct inventory *inventory, const struct sift_input *input, struct sift_output *out) {
     if (input->full_bytes > input->bytes.len || input->bytes.len > sifter->max_event_bytes) {
         refuse(sifter, input, input->at, DEAD_too_large, out);
         return;
@@ -283,6 +283,22 @@ void sift_message(struct sifter *sifter, const struct policy *policy, const stru
         sift_elements(sifter, policy, source, inventory, input, &inner, out);
     else
         sift_event(sifter, policy, source, inventory, input, &inner, 0, out);
+}
+
+void sift_message(struct sifter *sifter, const struct policy *policy, const struct source_binding *source,
+                  const struct inventory *inventory, const struct sift_input *input, struct sift_output *out) {
+    struct sift_counts before = sifter->counts;
+    size_t start = out->bytes.len, n = out->n;
+    arena_reset(sifter->scratch);
+    prepare_slots(sifter, policy, source);
+    sift_document(sifter, policy, source, inventory, input, out);
+    if (out->bytes.len - start > SIFT_RECORDS_BYTES(input->bytes.len)) {
+        out->bytes.len = start;
+        out->n = n;
+        sifter->counts = before;
+        refuse(sifter, input, input->at, DEAD_too_many_candidates, out);
+    }
+    sifter->counts.bytes += input->full_bytes;
 }
 
 uint64_t sift_counts_unreadable(const struct sift_counts *counts) {

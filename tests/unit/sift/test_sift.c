@@ -195,6 +195,30 @@ static void refuses_with_a_reason(void **state) {
     assert_int_equal(sift_counts_unreadable(sifter_counts(f->sifter)), COUNT_OF(cases));
 }
 
+// {"Records":[1,1,1,…]}: each element would be a dead letter with the whole message in it.
+static void few_bytes_do_not_grow_into_many(void **state) {
+    struct fixture *f = *state;
+    struct sifter *sifter = f->sifter;
+    f->sifter = sifter_new(65536);
+    struct buf message;
+    buf_init(&message, 65536);
+    buf_str(&message, STR("{\"Records\":[1"));
+    while (message.len < 18000)
+        buf_str(&message, STR(",1"));
+    buf_str(&message, STR("]}"));
+    sift(f, buf_view(&message));
+    struct dead_letter letter;
+    assert_int_equal(f->out.n, 1);
+    assert_true(dead_letter_read(sift_record_bytes(&f->out, &f->out.records[0]), &letter));
+    assert_true(str_eq(letter.reason, STR("too_many_candidates")));
+    const struct sift_counts *counts = sifter_counts(f->sifter);
+    assert_int_equal(sift_counts_unreadable(counts), 1);
+    assert_int_equal(counts->events, 0);
+    buf_free(&message);
+    sifter_free(f->sifter);
+    f->sifter = sifter;
+}
+
 static void enforcing_on_nobody_is_a_dead_letter_too(void **state) {
     struct fixture *f = *state;
     static const struct str messages[] = {STR("{\"do\":\"delete\"}"),
@@ -218,6 +242,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(missing_is_not_false, setup, teardown),
         cmocka_unit_test_setup_teardown(unwraps_where_it_can, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_with_a_reason, setup, teardown),
+        cmocka_unit_test_setup_teardown(few_bytes_do_not_grow_into_many, setup, teardown),
         cmocka_unit_test_setup_teardown(enforcing_on_nobody_is_a_dead_letter_too, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
