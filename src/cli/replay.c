@@ -24,7 +24,11 @@ struct replay {
     struct buf record;
     struct decisions alerts, signals;
     uint64_t *by_consumer;
-    uint64_t lines, bytes, total_bytes, shown_dead;
+    uint64_t events, bytes, total_bytes, shown_dead;
+    const char *path;      // being read; "-" for standard input
+    int64_t offset;        // of the event being read: byte of a file, line of standard input
+    FILE *file;            // the same file, to turn bytes into lines for people
+    int64_t counted, line; // lines of it before byte `counted`
     int64_t progress_ms;
     bool progress;
 };
@@ -57,10 +61,21 @@ static uint64_t count_distinct(struct decisions *list) {
     return distinct;
 }
 
+// An event's place is a byte in its file; people want the line.
+static int64_t line_of(struct replay *replay) {
+    if (strcmp(replay->path, "-") == 0)
+        return replay->offset;
+    if (!replay->file && !(replay->file = fopen(replay->path, "re")))
+        return 0;
+    for (int c; replay->counted < replay->offset && (c = getc(replay->file)) != EOF; replay->counted++)
+        replay->line += c == '\n';
+    return replay->line + 1;
+}
+
 static void show_dead_letter(struct replay *replay, const struct dead_letter *letter) {
     if (replay->shown_dead++ < DEAD_LETTERS_SHOWN)
-        fprintf(stderr, "line %lld: dead letter: %.*s: %.*s\n", (long long)letter->at.offset, STR_ARG(letter->reason),
-                STR_ARG(letter->detail));
+        fprintf(stderr, "%s:%lld: dead letter: %.*s: %.*s\n", strcmp(replay->path, "-") == 0 ? "stdin" : replay->path,
+                (long long)line_of(replay), STR_ARG(letter->reason), STR_ARG(letter->detail));
 }
 
 static void show_output(void *ctx, const struct emission *emission) {
@@ -88,18 +103,20 @@ static void show_progress(struct replay *replay, bool last) {
     if (last)
         fprintf(stderr, "\r%40s\r", "");
     else if (replay->total_bytes)
-        fprintf(stderr, "\r%llu events, %d %%", (unsigned long long)replay->lines, percent > 100 ? 100 : percent);
+        fprintf(stderr, "\r%llu events, %d %%", (unsigned long long)replay->events, percent > 100 ? 100 : percent);
     else
-        fprintf(stderr, "\r%llu events", (unsigned long long)replay->lines);
+        fprintf(stderr, "\r%llu events", (unsigned long long)replay->events);
 }
 
 static void replay_batch(struct replay *replay, const struct source_binding *binding, const struct batch *batch) {
     for (size_t i = 0; i < batch->n; i++) {
         const struct message *message = &batch->messages[i];
-        // Lines are counted over all files: that is an event's place in a replay.
-        struct sift_input input = {.at = {.source = binding->name, .offset = (int64_t)++replay->lines, .ordered = true},
-                                   .bytes = message->bytes,
-                                   .full_bytes = message->full_bytes};
+        replay->offset = message->offset;
+        // Events are counted over all files: that is an event's coordinate in a replay.
+        struct sift_input input = {
+            .at = {.source = binding->name, .offset = (int64_t)++replay->events, .ordered = true},
+            .bytes = message->bytes,
+            .full_bytes = message->full_bytes};
         offline_message(replay->offline, binding, &input, -1);
         replay->bytes += message->full_bytes + 1;
         show_progress(replay, false);
@@ -117,6 +134,8 @@ static bool replay_file(struct replay *replay, const struct source_binding *bind
         fprintf(stderr, "penstock replay: cannot read %s: no such file, or no permission\n", path);
         return false;
     }
+    replay->path = path;
+    replay->counted = replay->line = 0;
     struct source *source = source_open(&config, NULL, 0, &status);
     struct batch batch;
     batch_init(&batch, 1000, 1024 * 1024);
@@ -130,6 +149,9 @@ static bool replay_file(struct replay *replay, const struct source_binding *bind
     bool ok = source && status.code == STATUS_CLOSED;
     if (!ok)
         fprintf(stderr, "penstock replay: %s: %s\n", path, status.text);
+    if (replay->file)
+        fclose(replay->file);
+    replay->file = NULL;
     batch_free(&batch);
     source_close(source);
     return ok;
@@ -196,6 +218,7 @@ static int run(int argc, char **argv) {
     int code;
     if (!options_read(&verb_replay, options, COUNT_OF(options), &argc, argv, &code))
         return code;
+    logline_setup(LOGLINE_LOGFMT, LOGLINE_WARN);
     struct policy *policy = load_routes(routes, NULL, 0, false, NULL);
     struct inventory *inventory = policy ? load_inventory_or_empty(inventory_path) : NULL;
     const struct source_binding *binding = policy ? policy_find_source(policy, str_of(source)) : NULL;
