@@ -52,7 +52,7 @@ class Container(OnBroker):
         penstock = self.deploy(estate.ROUTES, ("all", "true")).start()
         self.put([estate.event(number) for number in range(100)])
         self.assertEqual(len(self.take_at_least("all", 100)), 100)
-        self.assertIn("healthy", self.podman("healthcheck", "run", penstock.name) or "healthy")
+        self.podman("healthcheck", "run", penstock.name)  # fails unless it is healthy
         status = self.podman("exec", penstock.name, "cat", "/proc/1/status")
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         self.assertEqual(fields["Uid"].split()[0], str(image.UID))
