@@ -8,30 +8,26 @@
 
 #define INDEX_SLOTS 65536u // of route names; a power of two, over three times as many as there may be routes
 
-static uint16_t *index_slot(const struct gate *gate, const struct policy *policy, struct str name)
-{
+static uint16_t *index_slot(const struct gate *gate, const struct policy *policy, struct str name) {
     uint32_t at = (uint32_t)hash64_bytes(name.ptr, name.len) & (INDEX_SLOTS - 1);
     while (gate->route_index[at] && !str_eq(policy->routes[gate->route_index[at] - 1].name, name))
         at = (at + 1) & (INDEX_SLOTS - 1);
     return &gate->route_index[at];
 }
 
-static void index_routes(struct gate *gate, const struct policy *policy)
-{
+static void index_routes(struct gate *gate, const struct policy *policy) {
     memset(gate->route_index, 0, INDEX_SLOTS * sizeof *gate->route_index);
     for (size_t i = 0; i < policy->n_routes; i++)
         *index_slot(gate, policy, policy->routes[i].name) = (uint16_t)(i + 1);
 }
 
-static uint16_t find_route(const struct gate *gate, const struct policy *policy, struct str name)
-{
+static uint16_t find_route(const struct gate *gate, const struct policy *policy, struct str name) {
     uint16_t found = *index_slot(gate, policy, name);
     return found ? (uint16_t)(found - 1) : NO_ROUTE;
 }
 
 // Does a hit of the one mean the same as a hit of the other? Its evidence is given by number.
-static bool same_evidence(const struct route *a, const struct route *b)
-{
+static bool same_evidence(const struct route *a, const struct route *b) {
     if (a->n_evidence != b->n_evidence)
         return false;
     for (size_t i = 0; i < a->n_evidence; i++)
@@ -41,8 +37,7 @@ static bool same_evidence(const struct route *a, const struct route *b)
 }
 
 // Candidates that were sifted under the old policy may come after the new one in the log.
-static void map_previous_routes(struct gate *gate, const struct policy *old, const struct policy *policy)
-{
+static void map_previous_routes(struct gate *gate, const struct policy *old, const struct policy *policy) {
     gate->previous_generation = gate->generation;
     gate->n_previous = old ? (uint32_t)old->n_routes : 0;
     for (uint32_t i = 0; i < gate->n_previous; i++) {
@@ -53,8 +48,7 @@ static void map_previous_routes(struct gate *gate, const struct policy *old, con
     }
 }
 
-static uint16_t map_consumer(const struct policy *old, const struct policy *policy, uint16_t consumer, bool *gone)
-{
+static uint16_t map_consumer(const struct policy *old, const struct policy *policy, uint16_t consumer, bool *gone) {
     *gone = false;
     if (consumer == ALL_CONSUMERS)
         return consumer;
@@ -65,8 +59,7 @@ static uint16_t map_consumer(const struct policy *old, const struct policy *poli
     return consumer;
 }
 
-static uint16_t map_limit(const struct policy *old, const struct policy *policy, uint16_t limit)
-{
+static uint16_t map_limit(const struct policy *old, const struct policy *policy, uint16_t limit) {
     if (limit == LIMIT_KILL_SWITCH)
         return policy->kill_switch ? LIMIT_KILL_SWITCH : LIMIT_RECHECK;
     for (size_t i = 0; i < policy->n_limits; i++)
@@ -76,8 +69,7 @@ static uint16_t map_limit(const struct policy *old, const struct policy *policy,
 }
 
 // All units out of all heaps, whose order may be another from now on. Each still knows its queue.
-static void take_heaps_apart(struct gate *gate)
-{
+static void take_heaps_apart(struct gate *gate) {
     gate->least = 0;
     for (uint32_t slot = gate->oldest; slot; slot = gate->held[slot].newer) {
         gate->queues[gate->held[slot].queue].root = 0;
@@ -86,8 +78,7 @@ static void take_heaps_apart(struct gate *gate)
     memset(gate->held_by_limit, 0, sizeof gate->held_by_limit);
 }
 
-static void requeue(struct gate *gate, uint32_t slot, const struct policy *old, uint16_t limit, struct hash128 bucket)
-{
+static void requeue(struct gate *gate, uint32_t slot, const struct policy *old, uint16_t limit, struct hash128 bucket) {
     uint16_t mapped = map_limit(old, gate->policy, limit);
     if (mapped == LIMIT_RECHECK)
         bucket = RECHECK_BUCKET;
@@ -99,8 +90,7 @@ static void requeue(struct gate *gate, uint32_t slot, const struct policy *old, 
     unit_enqueue(gate, slot, mapped, bucket);
 }
 
-static void move_unit(struct gate *gate, uint32_t slot, const struct policy *old)
-{
+static void move_unit(struct gate *gate, uint32_t slot, const struct policy *old) {
     struct held *unit = &gate->held[slot];
     uint32_t from = unit->queue;
     struct queue *queue = &gate->queues[from];
@@ -126,8 +116,7 @@ static void move_unit(struct gate *gate, uint32_t slot, const struct policy *old
         queue_close_if_empty(gate, from);
 }
 
-static void move_units(struct gate *gate, const struct policy *old)
-{
+static void move_units(struct gate *gate, const struct policy *old) {
     take_heaps_apart(gate);
     for (uint32_t slot = gate->oldest, newer; slot; slot = newer) {
         newer = gate->held[slot].newer;
@@ -138,8 +127,7 @@ static void move_units(struct gate *gate, const struct policy *old)
             queue_arm_for_token(gate, gate->held[slot].queue, gate->now_ms);
 }
 
-void adopt_policy(struct gate *gate, struct policy *policy, uint64_t generation)
-{
+void adopt_policy(struct gate *gate, struct policy *policy, uint64_t generation) {
     struct policy *old = gate->policy;
     must(policy->n_routes <= POLICY_MAX_ROUTES && policy->n_limits <= POLICY_MAX_LIMITS);
     index_routes(gate, policy);

@@ -14,8 +14,7 @@ struct repeats {
     int64_t linger_ms;
 };
 
-static struct repeats unpack(uint64_t payload)
-{
+static struct repeats unpack(uint64_t payload) {
     return (struct repeats){
         .strength = (uint8_t)payload,
         .count = (uint32_t)(payload >> 8) & REPEATS_MAX,
@@ -23,13 +22,11 @@ static struct repeats unpack(uint64_t payload)
     };
 }
 
-static uint64_t pack(const struct repeats *repeats)
-{
+static uint64_t pack(const struct repeats *repeats) {
     return repeats->strength | (uint64_t)repeats->count << 8 | (uint64_t)repeats->linger_ms << 32;
 }
 
-static void linger(struct entry *entry, struct repeats *repeats, int64_t linger_ms)
-{
+static void linger(struct entry *entry, struct repeats *repeats, int64_t linger_ms) {
     if (linger_ms > UINT32_MAX)
         linger_ms = UINT32_MAX;
     if (linger_ms <= repeats->linger_ms)
@@ -38,18 +35,28 @@ static void linger(struct entry *entry, struct repeats *repeats, int64_t linger_
     repeats->linger_ms = linger_ms;
 }
 
-bool dedup_repeats(struct gate *gate, struct decision *decision, unsigned strength)
-{
-    const struct route *route = decision->route;
-    if (route->dedup_within_ms <= 0)
-        return false;
+static struct hash128 dedup_key(const struct decision *decision) {
     // What a shadow route decided must silence nothing once the route is in force.
     struct hash128 parts[3] = {
         decision->hit.dedup_key,
         hash128_bytes(decision->tenant.ptr, decision->tenant.len),
-        {.hi = route->mode == MODE_SHADOW},
+        {.hi = decision->route->mode == MODE_SHADOW},
     };
-    struct hash128 key = hash128_bytes(parts, sizeof parts);
+    return hash128_bytes(parts, sizeof parts);
+}
+
+void dedup_prepare(const struct gate *gate, struct decision *decision) {
+    if (decision->route->dedup_within_ms <= 0)
+        return;
+    decision->dedup_key = dedup_key(decision);
+    table_prefetch(&gate->dedup, decision->dedup_key);
+}
+
+bool dedup_repeats(struct gate *gate, struct decision *decision, unsigned strength) {
+    const struct route *route = decision->route;
+    if (route->dedup_within_ms <= 0)
+        return false;
+    struct hash128 key = decision->dedup_key;
     struct entry *entry = table_find(&gate->dedup, key, gate->now_ms);
     struct repeats repeats = {0};
     if (entry) {
@@ -65,7 +72,6 @@ bool dedup_repeats(struct gate *gate, struct decision *decision, unsigned streng
     } else {
         entry = table_add(&gate->dedup, key, gate->now_ms, true, &gate->counts.forgotten);
     }
-    decision->dedup_key = key;
     decision->has_dedup = true;
     decision->duplicates = repeats.count;
     entry->expires_ms = gate->now_ms + route->dedup_within_ms;
@@ -73,8 +79,7 @@ bool dedup_repeats(struct gate *gate, struct decision *decision, unsigned streng
     return false;
 }
 
-uint64_t dedup_take(struct gate *gate, struct hash128 key)
-{
+uint64_t dedup_take(struct gate *gate, struct hash128 key) {
     struct entry *entry = table_find(&gate->dedup, key, gate->now_ms);
     if (!entry)
         return 0;
@@ -85,8 +90,7 @@ uint64_t dedup_take(struct gate *gate, struct hash128 key)
     return count;
 }
 
-void dedup_keep(struct gate *gate, struct hash128 key, int64_t until_ms)
-{
+void dedup_keep(struct gate *gate, struct hash128 key, int64_t until_ms) {
     struct entry *entry = table_find(&gate->dedup, key, gate->now_ms);
     if (!entry || entry->expires_ms > until_ms)
         return;

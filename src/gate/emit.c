@@ -5,16 +5,14 @@
 // the same bytes whenever it is read.
 #include "gate_internal.h"
 
-static struct str text_of(const struct value *v)
-{
+static struct str text_of(const struct value *v) {
     return v->type == VALUE_STRING ? v->string : (struct str){NULL, 0};
 }
 
 // ---- owners -----------------------------------------------------------------------------
 
 // Who answers for the identity itself: of a shared credential its steward.
-static struct str identity_owner(const struct decision *decision)
-{
+static struct str identity_owner(const struct decision *decision) {
     const struct value *identity = decision->candidate->identity;
     struct str steward = text_of(&identity[IDENTITY_STEWARD]);
     const struct value *shared = &identity[IDENTITY_SHARED];
@@ -23,13 +21,11 @@ static struct str identity_owner(const struct decision *decision)
     return text_of(&identity[IDENTITY_OWNER]);
 }
 
-bool is_owned(const struct decision *decision)
-{
+bool is_owned(const struct decision *decision) {
     return identity_owner(decision).len > 0;
 }
 
-struct owner find_owner(const struct gate *gate, const struct decision *decision)
-{
+struct owner find_owner(const struct gate *gate, const struct decision *decision) {
     struct str owner = identity_owner(decision);
     if (!owner.len)
         owner = decision->route->owner;
@@ -40,8 +36,7 @@ struct owner find_owner(const struct gate *gate, const struct decision *decision
 
 // ---- who takes it -------------------------------------------------------------------------
 
-static void fill_slots(struct gate *gate, const struct decision *decision)
-{
+static void fill_slots(struct gate *gate, const struct decision *decision) {
     const struct candidate *candidate = decision->candidate;
     struct value *slots = gate->slots;
     memcpy(slots + SLOT_EVENT, candidate->event, sizeof candidate->event);
@@ -57,8 +52,7 @@ static void fill_slots(struct gate *gate, const struct decision *decision)
     slots[ACCEPT_OWNER] = value_string(find_owner(gate, decision).name);
 }
 
-static void fill_signal_slots(struct gate *gate, const struct decision *decision)
-{
+static void fill_signal_slots(struct gate *gate, const struct decision *decision) {
     fill_slots(gate, decision);
     gate->slots[ACCEPT_KIND] = value_string(STR("signal"));
     gate->slots[ACCEPT_ACTION] = value_string(decision->route->action);
@@ -66,8 +60,7 @@ static void fill_signal_slots(struct gate *gate, const struct decision *decision
     gate->slots[ACCEPT_WHY] = value_absent();
 }
 
-static void fill_alert_slots(struct gate *gate, const struct decision *decision, struct str why)
-{
+static void fill_alert_slots(struct gate *gate, const struct decision *decision, struct str why) {
     fill_slots(gate, decision);
     gate->slots[ACCEPT_KIND] = value_string(STR("alert"));
     gate->slots[ACCEPT_ACTION] = value_absent();
@@ -75,8 +68,7 @@ static void fill_alert_slots(struct gate *gate, const struct decision *decision,
     gate->slots[ACCEPT_WHY] = why.len ? value_string(why) : value_absent();
 }
 
-static bool accepts(struct gate *gate, size_t consumer)
-{
+static bool accepts(struct gate *gate, size_t consumer) {
     const struct expr *condition = gate->policy->consumers[consumer].accepts;
     if (!condition) // no condition: everything
         return true;
@@ -84,8 +76,7 @@ static bool accepts(struct gate *gate, size_t consumer)
     return expr_holds(condition, gate->slots, gate->scratch) == EXPR_TRUE;
 }
 
-size_t find_consumers(struct gate *gate, const struct decision *decision, uint16_t out[POLICY_MAX_CONSUMERS])
-{
+size_t find_consumers(struct gate *gate, const struct decision *decision, uint16_t out[POLICY_MAX_CONSUMERS]) {
     size_t n = 0;
     fill_signal_slots(gate, decision);
     for (size_t i = 0; i < gate->policy->n_consumers; i++)
@@ -94,16 +85,14 @@ size_t find_consumers(struct gate *gate, const struct decision *decision, uint16
     return n;
 }
 
-bool consumer_accepts(struct gate *gate, const struct decision *decision, uint16_t consumer)
-{
+bool consumer_accepts(struct gate *gate, const struct decision *decision, uint16_t consumer) {
     fill_signal_slots(gate, decision);
     return accepts(gate, consumer);
 }
 
 // ---- what it says -------------------------------------------------------------------------
 
-static struct output output_of(const struct gate *gate, const struct decision *decision, const struct guard *guard)
-{
+static struct output output_of(const struct gate *gate, const struct decision *decision, const struct guard *guard) {
     const struct route *route = decision->route;
     struct str runbook = text_of(&decision->candidate->identity[IDENTITY_RUNBOOK]);
     return (struct output){
@@ -126,8 +115,7 @@ static struct output output_of(const struct gate *gate, const struct decision *d
     };
 }
 
-static void send(struct gate *gate, struct output *output, uint16_t consumer, int64_t received_ms)
-{
+static void send(struct gate *gate, struct output *output, uint16_t consumer, int64_t received_ms) {
     struct emission emission = {
         .output = output,
         .seq = ++gate->streams[gate->stream_of[consumer]].seq,
@@ -137,8 +125,7 @@ static void send(struct gate *gate, struct output *output, uint16_t consumer, in
     gate->emit(gate->emit_ctx, &emission);
 }
 
-void emit_signal(struct gate *gate, const struct decision *decision, uint16_t consumer, const struct guard *guard)
-{
+void emit_signal(struct gate *gate, const struct decision *decision, uint16_t consumer, const struct guard *guard) {
     struct output output = output_of(gate, decision, guard);
     output.kind = OUTPUT_IS_SIGNAL;
     output.consumer = gate->policy->consumers[consumer].name;
@@ -150,8 +137,7 @@ void emit_signal(struct gate *gate, const struct decision *decision, uint16_t co
 }
 
 void emit_alert(struct gate *gate, const struct decision *decision, struct str why, struct str what,
-                const struct guard *guard)
-{
+                const struct guard *guard) {
     const struct route *route = decision->route;
     struct output output = output_of(gate, decision, guard);
     output.kind = OUTPUT_IS_ALERT;
@@ -176,8 +162,7 @@ void emit_alert(struct gate *gate, const struct decision *decision, struct str w
         gate->counts.unheard++;
 }
 
-void emit_dead_letter(struct gate *gate, const struct dead_letter *letter)
-{
+void emit_dead_letter(struct gate *gate, const struct dead_letter *letter) {
     struct output output = {
         .kind = OUTPUT_IS_DEAD_LETTER,
         .id = dead_letter_id(&letter->at, letter->reason),

@@ -22,15 +22,13 @@ struct carver {
     size_t used;
 };
 
-static void *carve(struct carver *carver, size_t bytes)
-{
+static void *carve(struct carver *carver, size_t bytes) {
     void *piece = carver->memory ? carver->memory + carver->used : NULL;
     carver->used += (bytes + 63) / 64 * 64;
     return piece;
 }
 
-static void lay_out(struct gate *gate, struct carver *carver)
-{
+static void lay_out(struct gate *gate, struct carver *carver) {
     const struct gate_bounds *bounds = &gate->bounds;
     table_open(&gate->dedup, carve(carver, table_bytes(bounds->dedup_keys)), bounds->dedup_keys);
     table_open(&gate->evidence, carve(carver, table_bytes(bounds->evidence_keys)), bounds->evidence_keys);
@@ -53,8 +51,7 @@ static void lay_out(struct gate *gate, struct carver *carver)
         gate->unit_bytes[i] = carve(carver, CANDIDATE_MAX_BYTES + TAIL_MAX_BYTES);
 }
 
-size_t gate_memory_bytes(const struct gate_bounds *bounds)
-{
+size_t gate_memory_bytes(const struct gate_bounds *bounds) {
     struct gate measured = {.bounds = *bounds};
     struct carver carver = {0};
     carve(&carver, sizeof measured);
@@ -62,8 +59,7 @@ size_t gate_memory_bytes(const struct gate_bounds *bounds)
     return carver.used;
 }
 
-struct gate *gate_open(const struct gate_bounds *bounds, void *memory)
-{
+struct gate *gate_open(const struct gate_bounds *bounds, void *memory) {
     must((uintptr_t)memory % 64 == 0);
     must(bounds->held_max < UINT32_MAX / 4 && bounds->held_max_bytes / BLOCK_BYTES < UINT32_MAX);
     struct carver carver = {.memory = memory};
@@ -77,8 +73,7 @@ struct gate *gate_open(const struct gate_bounds *bounds, void *memory)
     return gate;
 }
 
-void gate_close(struct gate *gate)
-{
+void gate_close(struct gate *gate) {
     if (gate->policy)
         policy_unref(gate->policy);
     gate->policy = NULL;
@@ -88,8 +83,7 @@ void gate_close(struct gate *gate)
 
 // ---- the step -----------------------------------------------------------------------------
 
-void gate_advance(struct gate *gate, int64_t time_ms)
-{
+void gate_advance(struct gate *gate, int64_t time_ms) {
     if (time_ms > TIME_MAX_MS)
         time_ms = TIME_MAX_MS;
     if (time_ms > gate->now_ms)
@@ -105,8 +99,7 @@ void gate_advance(struct gate *gate, int64_t time_ms)
 }
 
 // The hit's route under the policy in force; NO_ROUTE: it has none that the hit could mean.
-static uint16_t current_route(const struct gate *gate, const struct candidate *candidate, uint16_t route)
-{
+static uint16_t current_route(const struct gate *gate, const struct candidate *candidate, uint16_t route) {
     if (candidate->generation == gate->generation)
         return route < gate->policy->n_routes ? route : NO_ROUTE;
     if (candidate->generation == gate->previous_generation && route < gate->n_previous)
@@ -114,8 +107,7 @@ static uint16_t current_route(const struct gate *gate, const struct candidate *c
     return NO_ROUTE;
 }
 
-static bool hits_are_whole(const struct candidate *candidate)
-{
+static bool hits_are_whole(const struct candidate *candidate) {
     struct hit hit;
     size_t cursor = 0;
     unsigned n = 0;
@@ -124,8 +116,7 @@ static bool hits_are_whole(const struct candidate *candidate)
     return n == candidate->n_hits && cursor == candidate->hits.len;
 }
 
-static bool take_candidate(struct gate *gate, struct str payload)
-{
+static bool take_candidate(struct gate *gate, struct str payload) {
     struct candidate candidate;
     if (!gate->policy || payload.len > CANDIDATE_MAX_BYTES)
         return false;
@@ -154,8 +145,7 @@ static bool take_candidate(struct gate *gate, struct str payload)
     return true;
 }
 
-static bool take_dead_letter(struct gate *gate, struct str payload)
-{
+static bool take_dead_letter(struct gate *gate, struct str payload) {
     struct dead_letter letter;
     if (!dead_letter_read(payload, &letter))
         return false;
@@ -168,8 +158,7 @@ static bool take_dead_letter(struct gate *gate, struct str payload)
     return true;
 }
 
-static bool take_position(struct gate *gate, struct str payload)
-{
+static bool take_position(struct gate *gate, struct str payload) {
     struct position position;
     if (!position_read(payload, &position))
         return false;
@@ -178,8 +167,7 @@ static bool take_position(struct gate *gate, struct str payload)
     return true;
 }
 
-static bool take_policy(struct gate *gate, struct str payload, struct policy *policy)
-{
+static bool take_policy(struct gate *gate, struct str payload, struct policy *policy) {
     struct policy_record record;
     if (!policy || !policy_record_read(payload, &record))
         return false;
@@ -187,25 +175,18 @@ static bool take_policy(struct gate *gate, struct str payload, struct policy *po
     return true;
 }
 
-static bool take_record(struct gate *gate, const struct gate_record *record, struct policy *policy)
-{
+static bool take_record(struct gate *gate, const struct gate_record *record, struct policy *policy) {
     switch (record->type) {
-    case RECORD_POLICY:
-        return take_policy(gate, record->payload, policy);
-    case RECORD_CANDIDATE:
-        return take_candidate(gate, record->payload);
-    case RECORD_DEAD:
-        return take_dead_letter(gate, record->payload);
-    case RECORD_POSITION:
-        return take_position(gate, record->payload);
-    case RECORD_TICK:
-        return true;
+    case RECORD_POLICY: return take_policy(gate, record->payload, policy);
+    case RECORD_CANDIDATE: return take_candidate(gate, record->payload);
+    case RECORD_DEAD: return take_dead_letter(gate, record->payload);
+    case RECORD_POSITION: return take_position(gate, record->payload);
+    case RECORD_TICK: return true;
     }
     return false;
 }
 
-bool gate_step(struct gate *gate, const struct gate_record *record, struct policy *policy, gate_emit *emit, void *ctx)
-{
+bool gate_step(struct gate *gate, const struct gate_record *record, struct policy *policy, gate_emit *emit, void *ctx) {
     gate->emit = emit;
     gate->emit_ctx = ctx;
     gate_advance(gate, record->time_ms);
@@ -219,41 +200,34 @@ bool gate_step(struct gate *gate, const struct gate_record *record, struct polic
 
 // ---- what can be asked ------------------------------------------------------------------------
 
-int64_t gate_next_timer_ms(const struct gate *gate)
-{
+int64_t gate_next_timer_ms(const struct gate *gate) {
     return gate->n_timers ? gate->timers[1].deadline_ms : INT64_MAX;
 }
 
-const struct policy *gate_policy(const struct gate *gate)
-{
+const struct policy *gate_policy(const struct gate *gate) {
     return gate->policy;
 }
 
-uint64_t gate_applied_seq(const struct gate *gate)
-{
+uint64_t gate_applied_seq(const struct gate *gate) {
     return gate->applied_seq;
 }
 
-const struct gate_counts *gate_get_counts(const struct gate *gate)
-{
+const struct gate_counts *gate_get_counts(const struct gate *gate) {
     return &gate->counts;
 }
 
-const struct route_counts *gate_get_route_counts(const struct gate *gate, size_t route)
-{
+const struct route_counts *gate_get_route_counts(const struct gate *gate, size_t route) {
     must(route < POLICY_MAX_ROUTES);
     return &gate->route_counts[route];
 }
 
-uint64_t gate_held_by_limit(const struct gate *gate, size_t limit)
-{
+uint64_t gate_held_by_limit(const struct gate *gate, size_t limit) {
     size_t n_limits = gate->policy ? gate->policy->n_limits : 0;
     must(limit <= n_limits);
     return gate->held_by_limit[limit == n_limits ? LIMIT_KILL_SWITCH : limit];
 }
 
-uint64_t gate_consumer_seq(const struct gate *gate, struct str consumer)
-{
+uint64_t gate_consumer_seq(const struct gate *gate, struct str consumer) {
     const struct stream *stream = stream_find(gate, consumer);
     return stream ? stream->seq : 0;
 }

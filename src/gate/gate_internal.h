@@ -10,21 +10,21 @@
 
 _Static_assert(sizeof(double) == 8, "weights are kept as IEEE 754 binary64");
 
-#define SEEN_MS (INT64_C(60) * 60 * 1000)  // how long unordered coordinates are remembered
-#define TIME_MAX_MS (INT64_C(1) << 53)     // sums of a time and a duration never overflow
+#define SEEN_MS (INT64_C(60) * 60 * 1000) // how long unordered coordinates are remembered
+#define TIME_MAX_MS (INT64_C(1) << 53)    // sums of a time and a duration never overflow
 #define DURATION_MAX_MS (INT64_C(1) << 52)
 #define SOURCES_MAX 1024
 #define SOURCE_NAME_MAX 255
-#define PLACES_MAX 16384   // partitions of sources
-#define STREAMS_MAX 4096   // consumer names ever met
-#define GUARDS_MAX 1024    // different guards over the held units
-#define BLOCK_BYTES 512    // of the hold's byte store
-#define SCRATCH_BYTES (64 * 1024) // temporary values of one condition
+#define PLACES_MAX 16384                                                // partitions of sources
+#define STREAMS_MAX 4096                                                // consumer names ever met
+#define GUARDS_MAX 1024                                                 // different guards over the held units
+#define BLOCK_BYTES 512                                                 // of the hold's byte store
+#define SCRATCH_BYTES (64 * 1024)                                       // temporary values of one condition
 #define TAIL_MAX_BYTES ((size_t)EVIDENCE_MAX * (1 + UINT8_MAX + 1 + 8)) // a held unit's evidence
 
 #define NO_ROUTE UINT16_MAX
-#define ALL_CONSUMERS UINT16_MAX // an undivided signal: the limits of no consumer's own come first
-#define LIMIT_KILL_SWITCH POLICY_MAX_LIMITS // in the place of a limit's index
+#define ALL_CONSUMERS UINT16_MAX              // an undivided signal: the limits of no consumer's own come first
+#define LIMIT_KILL_SWITCH POLICY_MAX_LIMITS   // in the place of a limit's index
 #define LIMIT_RECHECK (POLICY_MAX_LIMITS + 1) // held under a limit that is no more: tried at once
 #define LIMIT_PLACES (POLICY_MAX_LIMITS + 2)
 
@@ -44,6 +44,7 @@ struct table {
 size_t table_bytes(size_t keys);
 void table_open(struct table *table, void *memory, size_t keys);
 uint64_t table_slots(const struct table *table);
+void table_prefetch(const struct table *table, struct hash128 key); // a key that will be looked for soon
 struct entry *table_find(const struct table *table, struct hash128 key, int64_t now_ms); // live; NULL: none
 // A slot for a key that is not there, the key written, the rest 0; other entries may move. With no slot free: if
 // `evict`, the entry of its buckets that would expire first makes room and *forgotten is raised; else NULL.
@@ -80,7 +81,7 @@ struct priority {
     uint16_t consumer; // tells the units of one decision apart
     uint8_t severity;
 };
-struct links { // of a pairing heap; 0: none
+struct links {                  // of a pairing heap; 0: none
     uint32_t child, next, prev; // prev: the sibling before, or the parent of a first child
 };
 enum heap_view { HEAP_QUEUE, HEAP_LEAST, HEAP_VIEWS }; // best of its bucket first; least of all first
@@ -164,7 +165,7 @@ struct gate {
     uint32_t *queue_index;
     uint32_t queues_used, queues_free, waking;
     struct guard_entry *guards; // [0] is none
-    uint16_t n_guards; // places ever used
+    uint16_t n_guards;          // places ever used
     uint64_t held_by_limit[LIMIT_PLACES];
     char *unit_bytes[2]; // the unit being released; the unit that becomes an alert meanwhile
 
@@ -180,9 +181,9 @@ struct decision {
     struct hit hit;
     uint16_t hit_index, route_index;
     const struct route *route;
-    struct str tenant, subject;    // subject: the inventory's id if it knows the subject, so that aliases are one
-    struct hash128 subject_hash;   // with the tenant
-    bool definite;                 // the subject is one definite identity
+    struct str tenant, subject;  // subject: the inventory's id if it knows the subject, so that aliases are one
+    struct hash128 subject_hash; // with the tenant
+    bool definite;               // the subject is one definite identity
     double confidence;
     struct output_evidence evidence[EVIDENCE_MAX]; // what counted, in the route's order
     size_t n_evidence;
@@ -205,7 +206,7 @@ struct stream *stream_find(const struct gate *gate, struct str consumer);
 void streams_adopt(struct gate *gate);
 
 // evidence.c
-double half_life_factor(int64_t age_ms, int64_t half_life_ms); // 2^(-age / half life)
+double half_life_factor(int64_t age_ms, int64_t half_life_ms);     // 2^(-age / half life)
 void weigh_evidence(struct gate *gate, struct decision *decision); // fills confidence, evidence, boundaries
 
 // verdict.c
@@ -214,6 +215,8 @@ enum verdict reach_verdict(const struct decision *decision, struct str *why);
 void decide_hit(struct gate *gate, struct decision *decision);
 
 // dedup.c
+void dedup_prepare(const struct gate *gate,
+                   struct decision *decision); // finds the key, and its entry before it is wanted
 // True: a repeat, counted into the first. Else the output may go; decision->duplicates says what was counted before.
 bool dedup_repeats(struct gate *gate, struct decision *decision, unsigned strength);
 uint64_t dedup_take(struct gate *gate, struct hash128 key); // the repeats counted so far, which are then forgotten
@@ -242,7 +245,7 @@ void queue_wake(struct gate *gate, uint32_t queue);
 bool priority_better(const struct gate *gate, const struct priority *a, const struct priority *b);
 uint8_t severity_rank(struct str severity);
 bool hold_has_room(const struct gate *gate, size_t bytes);
-bool hold_fits(const struct gate *gate, size_t bytes); // whatever the policy's own bound says
+bool hold_fits(const struct gate *gate, size_t bytes);          // whatever the policy's own bound says
 bool hold_may_have_room(const struct gate *gate, size_t bytes); // were it empty
 uint32_t unit_add(struct gate *gate, const struct decision *decision, const struct priority *priority,
                   int64_t deadline_ms);
@@ -251,7 +254,7 @@ void unit_enqueue(struct gate *gate, uint32_t slot, uint16_t limit, struct hash1
 void unit_dequeue(struct gate *gate, uint32_t slot);
 void unit_set_guard(struct gate *gate, uint32_t slot, const struct guard *guard);
 struct guard unit_guard(const struct gate *gate, uint32_t slot, struct guard_entry *copy); // its texts lie in the copy
-struct str unit_copy_bytes(const struct gate *gate, uint32_t slot, char *to); // candidate and tail
+struct str unit_copy_bytes(const struct gate *gate, uint32_t slot, char *to);              // candidate and tail
 size_t unit_bytes_needed(const struct decision *decision);
 bool unit_open(struct gate *gate, uint32_t slot, int copy, struct candidate *candidate, struct decision *decision);
 uint32_t queue_find(const struct gate *gate, struct hash128 bucket);

@@ -5,20 +5,17 @@
 // depends on the shape that the heap happens to have.
 #include "gate_internal.h"
 
-static struct links *links_of(struct gate *gate, enum heap_view view, uint32_t slot)
-{
+static struct links *links_of(struct gate *gate, enum heap_view view, uint32_t slot) {
     return &gate->held[slot].links[view];
 }
 
-static bool before(const struct gate *gate, enum heap_view view, uint32_t a, uint32_t b)
-{
+static bool before(const struct gate *gate, enum heap_view view, uint32_t a, uint32_t b) {
     const struct priority *pa = &gate->held[a].priority, *pb = &gate->held[b].priority;
     return view == HEAP_QUEUE ? priority_better(gate, pa, pb) : priority_better(gate, pb, pa);
 }
 
 // Joins two heaps whose roots have no siblings.
-static uint32_t join(struct gate *gate, enum heap_view view, uint32_t a, uint32_t b)
-{
+static uint32_t join(struct gate *gate, enum heap_view view, uint32_t a, uint32_t b) {
     if (!a || !b)
         return a ? a : b;
     if (before(gate, view, b, a)) {
@@ -35,15 +32,13 @@ static uint32_t join(struct gate *gate, enum heap_view view, uint32_t a, uint32_
     return a;
 }
 
-static void cut_loose(struct links *links)
-{
+static void cut_loose(struct links *links) {
     links->next = 0;
     links->prev = 0;
 }
 
 // The children of a root that is taken away: joined in pairs from the left, the pairs from the right.
-static uint32_t join_siblings(struct gate *gate, enum heap_view view, uint32_t first)
-{
+static uint32_t join_siblings(struct gate *gate, enum heap_view view, uint32_t first) {
     uint32_t pairs = 0;
     while (first) {
         uint32_t a = first, b = links_of(gate, view, a)->next;
@@ -65,14 +60,12 @@ static uint32_t join_siblings(struct gate *gate, enum heap_view view, uint32_t f
     return root;
 }
 
-uint32_t heap_push(struct gate *gate, enum heap_view view, uint32_t root, uint32_t slot)
-{
+uint32_t heap_push(struct gate *gate, enum heap_view view, uint32_t root, uint32_t slot) {
     *links_of(gate, view, slot) = (struct links){0};
     return join(gate, view, root, slot);
 }
 
-uint32_t heap_remove(struct gate *gate, enum heap_view view, uint32_t root, uint32_t slot)
-{
+uint32_t heap_remove(struct gate *gate, enum heap_view view, uint32_t root, uint32_t slot) {
     struct links *links = links_of(gate, view, slot);
     uint32_t rest = join_siblings(gate, view, links->child);
     if (slot == root) {

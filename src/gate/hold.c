@@ -15,16 +15,14 @@ static const struct {
     {STR("medium"), 3},        {STR("high"), 4}, {STR("critical"), 5},
 };
 
-uint8_t severity_rank(struct str severity)
-{
+uint8_t severity_rank(struct str severity) {
     for (size_t i = 0; i < COUNT_OF(severities); i++)
         if (str_eq_fold(severity, severities[i].name))
             return severities[i].rank;
     return 0;
 }
 
-bool priority_better(const struct gate *gate, const struct priority *a, const struct priority *b)
-{
+bool priority_better(const struct gate *gate, const struct priority *a, const struct priority *b) {
     for (size_t i = 0; i < COUNT_OF(gate->policy->hold_order); i++) {
         switch (gate->policy->hold_order[i]) {
         case HOLD_BY_CONFIDENCE:
@@ -46,8 +44,7 @@ bool priority_better(const struct gate *gate, const struct priority *a, const st
 
 // ---- bytes ------------------------------------------------------------------------------
 
-size_t write_tail(const struct decision *decision, char *to)
-{
+size_t write_tail(const struct decision *decision, char *to) {
     char *at = to;
     for (size_t i = 0; i < decision->n_evidence; i++) {
         const struct output_evidence *evidence = &decision->evidence[i];
@@ -62,8 +59,7 @@ size_t write_tail(const struct decision *decision, char *to)
     return (size_t)(at - to);
 }
 
-bool read_tail(struct str tail, struct decision *decision, uint8_t n)
-{
+bool read_tail(struct str tail, struct decision *decision, uint8_t n) {
     const char *at = tail.ptr, *end = tail.ptr + tail.len;
     if (n > EVIDENCE_MAX)
         return false;
@@ -82,41 +78,34 @@ bool read_tail(struct str tail, struct decision *decision, uint8_t n)
     return at == end;
 }
 
-size_t unit_bytes_needed(const struct decision *decision)
-{
+size_t unit_bytes_needed(const struct decision *decision) {
     size_t bytes = decision->bytes.len;
     for (size_t i = 0; i < decision->n_evidence; i++)
         bytes += 2 + sizeof(double) + decision->evidence[i].name.len;
     return bytes;
 }
 
-static size_t blocks_for(size_t bytes)
-{
+static size_t blocks_for(size_t bytes) {
     return (bytes + sizeof((struct block *)0)->bytes - 1) / sizeof((struct block *)0)->bytes;
 }
 
-static size_t held_most(const struct gate *gate)
-{
+static size_t held_most(const struct gate *gate) {
     return gate->policy->hold_max < gate->bounds.held_max ? gate->policy->hold_max : gate->bounds.held_max;
 }
 
-bool hold_has_room(const struct gate *gate, size_t bytes)
-{
+bool hold_has_room(const struct gate *gate, size_t bytes) {
     return gate->counts.held_now < held_most(gate) && blocks_for(bytes) <= gate->n_blocks_free;
 }
 
-bool hold_fits(const struct gate *gate, size_t bytes)
-{
+bool hold_fits(const struct gate *gate, size_t bytes) {
     return gate->counts.held_now < gate->bounds.held_max && blocks_for(bytes) <= gate->n_blocks_free;
 }
 
-bool hold_may_have_room(const struct gate *gate, size_t bytes)
-{
+bool hold_may_have_room(const struct gate *gate, size_t bytes) {
     return held_most(gate) > 0 && blocks_for(bytes) <= gate->bounds.held_max_bytes / BLOCK_BYTES;
 }
 
-static uint32_t block_take(struct gate *gate)
-{
+static uint32_t block_take(struct gate *gate) {
     must(gate->n_blocks_free > 0);
     gate->n_blocks_free--;
     uint32_t block = gate->blocks_free;
@@ -134,8 +123,7 @@ struct block_writer {
     size_t used; // of the last
 };
 
-static void blocks_add(struct block_writer *writer, const char *bytes, size_t len)
-{
+static void blocks_add(struct block_writer *writer, const char *bytes, size_t len) {
     struct block *blocks = writer->gate->blocks;
     while (len > 0) {
         if (!writer->last || writer->used == sizeof blocks->bytes) {
@@ -157,8 +145,7 @@ static void blocks_add(struct block_writer *writer, const char *bytes, size_t le
     }
 }
 
-static void blocks_give_back(struct gate *gate, uint32_t first)
-{
+static void blocks_give_back(struct gate *gate, uint32_t first) {
     while (first) {
         uint32_t next = gate->blocks[first].next;
         gate->blocks[first].next = gate->blocks_free;
@@ -168,8 +155,7 @@ static void blocks_give_back(struct gate *gate, uint32_t first)
     }
 }
 
-struct str unit_copy_bytes(const struct gate *gate, uint32_t slot, char *to)
-{
+struct str unit_copy_bytes(const struct gate *gate, uint32_t slot, char *to) {
     const struct held *unit = &gate->held[slot];
     size_t left = unit->candidate_bytes + unit->tail_bytes;
     struct str copy = {to, left};
@@ -185,8 +171,7 @@ struct str unit_copy_bytes(const struct gate *gate, uint32_t slot, char *to)
 // ---- units ------------------------------------------------------------------------------
 
 uint32_t unit_add(struct gate *gate, const struct decision *decision, const struct priority *priority,
-                  int64_t deadline_ms)
-{
+                  int64_t deadline_ms) {
     uint32_t slot = gate->held_free;
     if (slot)
         gate->held_free = gate->held[slot].newer;
@@ -220,8 +205,7 @@ uint32_t unit_add(struct gate *gate, const struct decision *decision, const stru
     return slot;
 }
 
-void unit_remove(struct gate *gate, uint32_t slot)
-{
+void unit_remove(struct gate *gate, uint32_t slot) {
     struct held *unit = &gate->held[slot];
     unit_dequeue(gate, slot);
     gate->least = heap_remove(gate, HEAP_LEAST, gate->least, slot);
@@ -236,8 +220,7 @@ void unit_remove(struct gate *gate, uint32_t slot)
     gate->counts.held_now--;
 }
 
-bool unit_open(struct gate *gate, uint32_t slot, int copy, struct candidate *candidate, struct decision *decision)
-{
+bool unit_open(struct gate *gate, uint32_t slot, int copy, struct candidate *candidate, struct decision *decision) {
     const struct held *unit = &gate->held[slot];
     struct str bytes = unit_copy_bytes(gate, slot, gate->unit_bytes[copy]);
     struct str tail = {bytes.ptr + unit->candidate_bytes, unit->tail_bytes};
@@ -262,21 +245,18 @@ bool unit_open(struct gate *gate, uint32_t slot, int copy, struct candidate *can
 
 // ---- queues -----------------------------------------------------------------------------
 
-static uint32_t *queue_chain(const struct gate *gate, struct hash128 bucket)
-{
+static uint32_t *queue_chain(const struct gate *gate, struct hash128 bucket) {
     return &gate->queue_index[bucket.lo % (gate->bounds.held_max + 1)];
 }
 
-uint32_t queue_find(const struct gate *gate, struct hash128 bucket)
-{
+uint32_t queue_find(const struct gate *gate, struct hash128 bucket) {
     uint32_t queue = *queue_chain(gate, bucket);
     while (queue && !hash128_eq(gate->queues[queue].key, bucket))
         queue = gate->queues[queue].next;
     return queue;
 }
 
-static uint32_t queue_open(struct gate *gate, struct hash128 bucket)
-{
+static uint32_t queue_open(struct gate *gate, struct hash128 bucket) {
     uint32_t queue = gate->queues_free;
     if (queue)
         gate->queues_free = gate->queues[queue].next;
@@ -288,8 +268,7 @@ static uint32_t queue_open(struct gate *gate, struct hash128 bucket)
     return queue;
 }
 
-void queue_close_if_empty(struct gate *gate, uint32_t queue)
-{
+void queue_close_if_empty(struct gate *gate, uint32_t queue) {
     struct queue *closed = &gate->queues[queue];
     if (closed->root || queue == gate->waking)
         return;
@@ -302,8 +281,7 @@ void queue_close_if_empty(struct gate *gate, uint32_t queue)
     gate->queues_free = queue;
 }
 
-void queue_arm(struct gate *gate, uint32_t queue, int64_t at_ms)
-{
+void queue_arm(struct gate *gate, uint32_t queue, int64_t at_ms) {
     gate->queues[queue].wake_ms = at_ms;
     if (at_ms == INT64_MAX)
         timer_clear(gate, TIMER_WAKE, queue);
@@ -311,8 +289,7 @@ void queue_arm(struct gate *gate, uint32_t queue, int64_t at_ms)
         timer_set(gate, TIMER_WAKE, queue, at_ms);
 }
 
-void unit_enqueue(struct gate *gate, uint32_t slot, uint16_t limit, struct hash128 bucket)
-{
+void unit_enqueue(struct gate *gate, uint32_t slot, uint16_t limit, struct hash128 bucket) {
     uint32_t number = queue_find(gate, bucket);
     if (!number)
         number = queue_open(gate, bucket);
@@ -324,8 +301,7 @@ void unit_enqueue(struct gate *gate, uint32_t slot, uint16_t limit, struct hash1
     gate->held_by_limit[limit]++;
 }
 
-void unit_dequeue(struct gate *gate, uint32_t slot)
-{
+void unit_dequeue(struct gate *gate, uint32_t slot) {
     uint32_t number = gate->held[slot].queue;
     if (!number)
         return;
@@ -340,8 +316,7 @@ void unit_dequeue(struct gate *gate, uint32_t slot)
 // ---- guards -----------------------------------------------------------------------------
 
 // The text as far as it fits, cut between characters.
-static uint8_t keep_text(char *to, size_t room, struct str text)
-{
+static uint8_t keep_text(char *to, size_t room, struct str text) {
     size_t len = text.len < room ? text.len : room;
     while (len < text.len && len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
         len--;
@@ -350,16 +325,14 @@ static uint8_t keep_text(char *to, size_t room, struct str text)
     return (uint8_t)len;
 }
 
-static bool same_guard(const struct guard_entry *a, const struct guard_entry *b)
-{
+static bool same_guard(const struct guard_entry *a, const struct guard_entry *b) {
     return a->generation == b->generation &&
            str_eq((struct str){a->name, a->name_len}, (struct str){b->name, b->name_len}) &&
            str_eq((struct str){a->level, a->level_len}, (struct str){b->level, b->level_len}) &&
            str_eq((struct str){a->limit, a->limit_len}, (struct str){b->limit, b->limit_len});
 }
 
-struct guard unit_guard(const struct gate *gate, uint32_t slot, struct guard_entry *copy)
-{
+struct guard unit_guard(const struct gate *gate, uint32_t slot, struct guard_entry *copy) {
     uint16_t guard = gate->held[slot].guard;
     if (!guard)
         return (struct guard){.name = STR("hold"), .level = STR("global"), .generation = gate->generation};
@@ -373,8 +346,7 @@ struct guard unit_guard(const struct gate *gate, uint32_t slot, struct guard_ent
 }
 
 // Guards are shared by the units that they hold. With no place left for another, the unit keeps the one it has.
-void unit_set_guard(struct gate *gate, uint32_t slot, const struct guard *guard)
-{
+void unit_set_guard(struct gate *gate, uint32_t slot, const struct guard *guard) {
     struct guard_entry entry = {.generation = guard->generation};
     entry.name_len = keep_text(entry.name, sizeof entry.name, guard->name);
     entry.level_len = keep_text(entry.level, sizeof entry.level, guard->level);

@@ -9,8 +9,7 @@
 
 #define UNITS_MAX (INT64_MAX / 4)
 
-static int64_t rate_of(const struct limit *limit)
-{
+static int64_t rate_of(const struct limit *limit) {
     return limit->rate_count < UNITS_MAX ? limit->rate_count : UNITS_MAX;
 }
 
@@ -25,21 +24,18 @@ static int64_t capacity_of(const struct limit *limit) // in units; a burst beyon
     return (limit->burst < most ? limit->burst : most) * cost;
 }
 
-static int64_t divide_up(int64_t n, int64_t by)
-{
+static int64_t divide_up(int64_t n, int64_t by) {
     return n / by + (n % by > 0);
 }
 
 // Kept as the time when nothing is owed any more, and how many units before it that is.
-static void set_debt(const struct limit *limit, struct entry *entry, int64_t debt, int64_t now_ms)
-{
+static void set_debt(const struct limit *limit, struct entry *entry, int64_t debt, int64_t now_ms) {
     int64_t ahead_ms = divide_up(debt, rate_of(limit));
     entry->expires_ms = now_ms + ahead_ms;
     entry->payload = (uint64_t)(ahead_ms * rate_of(limit) - debt);
 }
 
-static int64_t debt_of(const struct limit *limit, struct entry *entry, int64_t now_ms)
-{
+static int64_t debt_of(const struct limit *limit, struct entry *entry, int64_t now_ms) {
     if (!entry)
         return 0;
     int64_t rate = rate_of(limit), capacity = capacity_of(limit), ahead_ms = entry->expires_ms - now_ms;
@@ -51,8 +47,7 @@ static int64_t debt_of(const struct limit *limit, struct entry *entry, int64_t n
     return ahead_ms * rate - fraction;
 }
 
-int64_t bucket_token_ms(struct gate *gate, const struct limit *limit, struct hash128 bucket)
-{
+int64_t bucket_token_ms(struct gate *gate, const struct limit *limit, struct hash128 bucket) {
     struct entry *entry = table_find(&gate->buckets, bucket, gate->now_ms);
     if (!entry) {
         int64_t room_ms = table_room_ms(&gate->buckets, bucket);
@@ -62,8 +57,7 @@ int64_t bucket_token_ms(struct gate *gate, const struct limit *limit, struct has
     return missing > 0 ? gate->now_ms + divide_up(missing, rate_of(limit)) : gate->now_ms;
 }
 
-static bool concerns(const struct limit *limit, const struct route *route)
-{
+static bool concerns(const struct limit *limit, const struct route *route) {
     for (size_t i = 0; i < limit->n_actions; i++)
         if (str_eq(limit->actions[i], route->action))
             return true;
@@ -71,8 +65,7 @@ static bool concerns(const struct limit *limit, const struct route *route)
 }
 
 static struct hash128 bucket_key(const struct gate *gate, const struct limit *limit, const struct decision *decision,
-                                 uint16_t consumer)
-{
+                                 uint16_t consumer) {
     const struct value *detector = &decision->candidate->event[EVENT_DETECTOR_NAME];
     struct str values[LIMIT_KEY_COUNT] = {
         [LIMIT_SUBJECT] = decision->subject,
@@ -96,16 +89,15 @@ static struct hash128 bucket_key(const struct gate *gate, const struct limit *li
 }
 
 // Whoever waits for the bucket goes first, unless the newcomer is worth more than the best of them.
-static bool others_wait(const struct gate *gate, struct hash128 bucket, const struct priority *priority, uint32_t slot)
-{
+static bool others_wait(const struct gate *gate, struct hash128 bucket, const struct priority *priority,
+                        uint32_t slot) {
     uint32_t queue = queue_find(gate, bucket);
     uint32_t best = queue ? gate->queues[queue].root : 0;
     return best && best != slot && !priority_better(gate, priority, &gate->held[best].priority);
 }
 
 int limits_charge(struct gate *gate, const struct decision *decision, const struct priority *priority, uint32_t slot,
-                  struct hash128 *bucket)
-{
+                  struct hash128 *bucket) {
     const struct policy *policy = gate->policy;
     struct hash128 keys[POLICY_MAX_LIMITS];
     int stage[POLICY_MAX_LIMITS];

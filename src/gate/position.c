@@ -9,14 +9,12 @@
 
 #define INDEX_SLOTS ((uint32_t)PLACES_MAX * 2)
 
-static struct str source_of(const struct gate *gate, const struct place *place)
-{
+static struct str source_of(const struct gate *gate, const struct place *place) {
     const struct source_name *name = &gate->sources[place->source];
     return (struct str){name->text, name->len};
 }
 
-static uint32_t *index_slot(const struct gate *gate, struct str source, int32_t partition)
-{
+static uint32_t *index_slot(const struct gate *gate, struct str source, int32_t partition) {
     uint64_t hash = (hash64_bytes(source.ptr, source.len) ^ (uint32_t)partition) * UINT64_C(0x9e3779b97f4a7c15);
     for (uint32_t at = (uint32_t)(hash >> 32) % INDEX_SLOTS;; at = (at + 1) % INDEX_SLOTS) {
         uint32_t *slot = &gate->place_index[at];
@@ -28,14 +26,12 @@ static uint32_t *index_slot(const struct gate *gate, struct str source, int32_t 
     }
 }
 
-struct place *place_find(const struct gate *gate, struct str source, int32_t partition)
-{
+struct place *place_find(const struct gate *gate, struct str source, int32_t partition) {
     uint32_t slot = *index_slot(gate, source, partition);
     return slot ? &gate->places[slot - 1] : NULL;
 }
 
-static bool source_add(struct gate *gate, struct str source, uint32_t *number)
-{
+static bool source_add(struct gate *gate, struct str source, uint32_t *number) {
     for (*number = 0; *number < gate->n_sources; ++*number)
         if (str_eq(source, (struct str){gate->sources[*number].text, gate->sources[*number].len}))
             return true;
@@ -48,8 +44,7 @@ static bool source_add(struct gate *gate, struct str source, uint32_t *number)
     return true;
 }
 
-struct place *place_add(struct gate *gate, struct str source, int32_t partition)
-{
+struct place *place_add(struct gate *gate, struct str source, int32_t partition) {
     uint32_t *slot = index_slot(gate, source, partition), number;
     if (*slot)
         return &gate->places[*slot - 1];
@@ -63,8 +58,7 @@ struct place *place_add(struct gate *gate, struct str source, int32_t partition)
     return place;
 }
 
-static bool take_once(struct gate *gate, const struct coordinates *at, enum taken_kind kind)
-{
+static bool take_once(struct gate *gate, const struct coordinates *at, enum taken_kind kind) {
     struct hash_parts parts = {.len = 0};
     hash_parts_str(&parts, at->source);
     hash_parts_int(&parts, at->partition);
@@ -78,8 +72,7 @@ static bool take_once(struct gate *gate, const struct coordinates *at, enum take
     return true;
 }
 
-bool take_coordinates(struct gate *gate, const struct coordinates *at, enum taken_kind kind)
-{
+bool take_coordinates(struct gate *gate, const struct coordinates *at, enum taken_kind kind) {
     struct place *place = at->ordered ? place_add(gate, at->source, at->partition) : NULL;
     if (!place) // also a partition for which there is no room
         return take_once(gate, at, kind);
@@ -90,8 +83,7 @@ bool take_coordinates(struct gate *gate, const struct coordinates *at, enum take
     return true;
 }
 
-bool raise_position(struct gate *gate, const struct position *position)
-{
+bool raise_position(struct gate *gate, const struct position *position) {
     struct place *place = place_add(gate, position->source, position->partition);
     if (!place)
         return false;
@@ -101,8 +93,7 @@ bool raise_position(struct gate *gate, const struct position *position)
     return true;
 }
 
-void gate_each_position(const struct gate *gate, void (*each)(void *ctx, const struct position *position), void *ctx)
-{
+void gate_each_position(const struct gate *gate, void (*each)(void *ctx, const struct position *position), void *ctx) {
     for (uint32_t i = 0; i < gate->n_places; i++) {
         const struct place *place = &gate->places[i];
         struct position position = {.source = source_of(gate, place), .partition = place->partition};
@@ -113,8 +104,7 @@ void gate_each_position(const struct gate *gate, void (*each)(void *ctx, const s
     }
 }
 
-struct stream *stream_find(const struct gate *gate, struct str consumer)
-{
+struct stream *stream_find(const struct gate *gate, struct str consumer) {
     struct hash128 name = hash128_bytes(consumer.ptr, consumer.len);
     for (uint32_t i = 0; i < gate->n_streams; i++)
         if (hash128_eq(gate->streams[i].name, name))
@@ -122,8 +112,7 @@ struct stream *stream_find(const struct gate *gate, struct str consumer)
     return NULL;
 }
 
-static bool is_in_policy(const struct policy *policy, struct hash128 name)
-{
+static bool is_in_policy(const struct policy *policy, struct hash128 name) {
     for (size_t i = 0; i < policy->n_consumers; i++) {
         struct str consumer = policy->consumers[i].name;
         if (hash128_eq(hash128_bytes(consumer.ptr, consumer.len), name))
@@ -133,8 +122,7 @@ static bool is_in_policy(const struct policy *policy, struct hash128 name)
 }
 
 // At the bound the stream of a consumer that the policy no longer names makes room; the policy's own always fit.
-static struct stream *stream_add(struct gate *gate, struct str consumer)
-{
+static struct stream *stream_add(struct gate *gate, struct str consumer) {
     struct stream *stream = NULL;
     if (gate->n_streams < STREAMS_MAX) {
         stream = &gate->streams[gate->n_streams++];
@@ -149,8 +137,7 @@ static struct stream *stream_add(struct gate *gate, struct str consumer)
     return stream;
 }
 
-void streams_adopt(struct gate *gate)
-{
+void streams_adopt(struct gate *gate) {
     must(gate->policy->n_consumers <= POLICY_MAX_CONSUMERS);
     for (size_t i = 0; i < gate->policy->n_consumers; i++) {
         struct str name = gate->policy->consumers[i].name;

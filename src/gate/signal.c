@@ -15,14 +15,12 @@ struct ticket {
     const struct guard *guard; // that held it before; NULL: none did
 };
 
-struct guard kill_switch_guard(const struct gate *gate)
-{
+struct guard kill_switch_guard(const struct gate *gate) {
     return (struct guard){
         .name = STR("kill_switch"), .level = STR("global"), .limit = STR("on"), .generation = gate->generation};
 }
 
-static struct guard limit_guard(const struct gate *gate, int index)
-{
+static struct guard limit_guard(const struct gate *gate, int index) {
     if (index == LIMIT_KILL_SWITCH)
         return kill_switch_guard(gate);
     const struct limit *limit = &gate->policy->limits[index];
@@ -30,8 +28,7 @@ static struct guard limit_guard(const struct gate *gate, int index)
         .name = limit->name, .level = limit->level, .limit = limit->text, .generation = gate->generation};
 }
 
-static struct str write_number(uint64_t n, char space[24])
-{
+static struct str write_number(uint64_t n, char space[24]) {
     char *at = space + 24;
     do
         *--at = (char)('0' + n % 10);
@@ -41,8 +38,7 @@ static struct str write_number(uint64_t n, char space[24])
 
 // The units of one hit that end as alerts are told apart by their consumer.
 static void alert_for_unit(struct gate *gate, struct decision *decision, struct str consumer, struct str why,
-                           const struct guard *guard)
-{
+                           const struct guard *guard) {
     char what[WHAT_MAX_BYTES];
     size_t len = 0;
     if (consumer.len) {
@@ -58,15 +54,13 @@ static void alert_for_unit(struct gate *gate, struct decision *decision, struct 
     emit_alert(gate, decision, why, consumer.len ? (struct str){what, len} : why, guard);
 }
 
-static struct str consumer_name(const struct gate *gate, uint16_t consumer)
-{
+static struct str consumer_name(const struct gate *gate, uint16_t consumer) {
     return consumer == ALL_CONSUMERS ? STR("") : gate->policy->consumers[consumer].name;
 }
 
 // Takes a unit out of the hold and makes an alert of it. `decision` has its bytes, so it may go before.
 static void end_as_alert(struct gate *gate, uint32_t slot, struct decision *decision, struct str why,
-                         const struct guard *guard)
-{
+                         const struct guard *guard) {
     struct guard_entry copy;
     struct guard held_by = unit_guard(gate, slot, &copy);
     struct str consumer = consumer_name(gate, gate->held[slot].priority.consumer);
@@ -75,14 +69,12 @@ static void end_as_alert(struct gate *gate, uint32_t slot, struct decision *deci
 }
 
 static void open_unit(struct gate *gate, uint32_t slot, int copy, struct candidate *candidate,
-                      struct decision *decision)
-{
+                      struct decision *decision) {
     must(unit_open(gate, slot, copy, candidate, decision)); // it was read when it came, and when a snapshot was loaded
     decision->route = &gate->policy->routes[decision->route_index];
 }
 
-void unit_expire(struct gate *gate, uint32_t slot)
-{
+void unit_expire(struct gate *gate, uint32_t slot) {
     struct candidate candidate;
     struct decision decision;
     open_unit(gate, slot, 1, &candidate, &decision);
@@ -90,8 +82,7 @@ void unit_expire(struct gate *gate, uint32_t slot)
     end_as_alert(gate, slot, &decision, STR("held_expired"), NULL);
 }
 
-static struct guard hold_guard(const struct gate *gate, char space[24])
-{
+static struct guard hold_guard(const struct gate *gate, char space[24]) {
     uint64_t most = gate->policy->hold_max < gate->bounds.held_max ? gate->policy->hold_max : gate->bounds.held_max;
     return (struct guard){
         .name = STR("hold"),
@@ -101,8 +92,7 @@ static struct guard hold_guard(const struct gate *gate, char space[24])
     };
 }
 
-static void unit_overflow(struct gate *gate, uint32_t slot)
-{
+static void unit_overflow(struct gate *gate, uint32_t slot) {
     struct candidate candidate;
     struct decision decision;
     char space[24];
@@ -113,8 +103,7 @@ static void unit_overflow(struct gate *gate, uint32_t slot)
 }
 
 // A unit for which the new policy has no use. `route`: as it is now, or as it was if it is no more.
-void unit_withdraw(struct gate *gate, uint32_t slot, const struct route *route, struct str consumer)
-{
+void unit_withdraw(struct gate *gate, uint32_t slot, const struct route *route, struct str consumer) {
     struct candidate candidate;
     struct decision decision;
     struct guard_entry copy;
@@ -128,8 +117,7 @@ void unit_withdraw(struct gate *gate, uint32_t slot, const struct route *route, 
 
 // ---- into the hold ------------------------------------------------------------------------
 
-void queue_arm_for_token(struct gate *gate, uint32_t number, int64_t earliest_ms)
-{
+void queue_arm_for_token(struct gate *gate, uint32_t number, int64_t earliest_ms) {
     const struct queue *queue = &gate->queues[number];
     int64_t at_ms = INT64_MAX;
     if (!gate->policy->kill_switch) {
@@ -142,8 +130,7 @@ void queue_arm_for_token(struct gate *gate, uint32_t number, int64_t earliest_ms
     queue_arm(gate, number, at_ms);
 }
 
-static void enqueue(struct gate *gate, uint32_t slot, int limit, struct hash128 bucket)
-{
+static void enqueue(struct gate *gate, uint32_t slot, int limit, struct hash128 bucket) {
     bool first = !queue_find(gate, bucket);
     unit_enqueue(gate, slot, (uint16_t)limit, bucket);
     if (first)
@@ -151,8 +138,7 @@ static void enqueue(struct gate *gate, uint32_t slot, int limit, struct hash128 
 }
 
 static void hold(struct gate *gate, struct decision *decision, const struct ticket *ticket, int limit,
-                 struct hash128 bucket)
-{
+                 struct hash128 bucket) {
     size_t bytes = unit_bytes_needed(decision);
     while (!hold_has_room(gate, bytes)) {
         uint32_t least = gate->least;
@@ -176,8 +162,7 @@ static void hold(struct gate *gate, struct decision *decision, const struct tick
 }
 
 // True: every limit of the stage is charged. False: the unit is held, or has become an alert.
-static bool admit(struct gate *gate, struct decision *decision, const struct ticket *ticket)
-{
+static bool admit(struct gate *gate, struct decision *decision, const struct ticket *ticket) {
     struct hash128 bucket;
     int limit = limits_charge(gate, decision, &ticket->priority, 0, &bucket);
     if (limit == LIMIT_NONE)
@@ -192,9 +177,8 @@ static bool admit(struct gate *gate, struct decision *decision, const struct tic
     return false;
 }
 
-static void divide(struct gate *gate, struct decision *decision, const struct ticket *ticket,
-                   const uint16_t *consumers, size_t n)
-{
+static void divide(struct gate *gate, struct decision *decision, const struct ticket *ticket, const uint16_t *consumers,
+                   size_t n) {
     for (size_t i = 0; i < n; i++) {
         struct ticket unit = *ticket;
         unit.priority.consumer = consumers[i];
@@ -203,8 +187,7 @@ static void divide(struct gate *gate, struct decision *decision, const struct ti
     }
 }
 
-void signal_begin(struct gate *gate, struct decision *decision)
-{
+void signal_begin(struct gate *gate, struct decision *decision) {
     uint16_t consumers[POLICY_MAX_CONSUMERS];
     size_t n = find_consumers(gate, decision, consumers);
     if (n == 0) {
@@ -234,8 +217,8 @@ void signal_begin(struct gate *gate, struct decision *decision)
 // ---- out of the hold -----------------------------------------------------------------------
 
 // A limit other than the one it waited for refuses. False: it must stay where it is, for the table of buckets is full.
-static bool refused_again(struct gate *gate, uint32_t slot, struct decision *decision, int limit, struct hash128 bucket)
-{
+static bool refused_again(struct gate *gate, uint32_t slot, struct decision *decision, int limit,
+                          struct hash128 bucket) {
     struct guard guard = limit_guard(gate, limit);
     if (gate->policy->limits[limit].over == OVER_ALERT) {
         gate->counts.over_alerts++;
@@ -251,8 +234,7 @@ static bool refused_again(struct gate *gate, uint32_t slot, struct decision *dec
 }
 
 static void send_released(struct gate *gate, uint32_t slot, struct decision *decision, const uint16_t *consumers,
-                          size_t n)
-{
+                          size_t n) {
     struct guard_entry copy;
     struct guard guard = unit_guard(gate, slot, &copy);
     const struct held *unit = &gate->held[slot];
@@ -270,8 +252,7 @@ static void send_released(struct gate *gate, uint32_t slot, struct decision *dec
 }
 
 // Looks again at the first of a queue whose bucket has a token. True: it has left this queue.
-static bool release(struct gate *gate, uint32_t slot)
-{
+static bool release(struct gate *gate, uint32_t slot) {
     struct candidate candidate;
     struct decision decision;
     uint16_t consumers[POLICY_MAX_CONSUMERS];
@@ -295,16 +276,14 @@ static bool release(struct gate *gate, uint32_t slot)
     return true;
 }
 
-static bool has_token(struct gate *gate, const struct queue *queue)
-{
+static bool has_token(struct gate *gate, const struct queue *queue) {
     if (queue->limit >= gate->policy->n_limits)
         return true;
     return bucket_token_ms(gate, &gate->policy->limits[queue->limit], queue->key) <= gate->now_ms;
 }
 
 // Releases the best of the queue while its bucket has tokens, which bound the work, as does the queue itself.
-void queue_wake(struct gate *gate, uint32_t number)
-{
+void queue_wake(struct gate *gate, uint32_t number) {
     gate->waking = number; // keeps the queue in being while it is emptied
     struct queue *queue = &gate->queues[number];
     while (queue->root && !gate->policy->kill_switch) {

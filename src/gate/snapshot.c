@@ -17,28 +17,24 @@ struct loading {
     struct status *status;
 };
 
-static bool damaged(struct loading *load, const char *what)
-{
+static bool damaged(struct loading *load, const char *what) {
     return status_fail(load->status, STATUS_CORRUPT,
                        "the gate's saved state is damaged (%s); use an older snapshot or read the log from its start",
                        what);
 }
 
-static bool too_small(struct loading *load, const char *what)
-{
+static bool too_small(struct loading *load, const char *what) {
     return status_fail(load->status, STATUS_FULL, "the gate's saved state holds more %s than fit; raise that bound",
                        what);
 }
 
-static bool is_time(int64_t ms)
-{
+static bool is_time(int64_t ms) {
     return ms > 0 && ms <= EXPIRES_MAX_MS;
 }
 
 // ---- header -------------------------------------------------------------------------------
 
-static void save_header(const struct gate *gate, struct buf *out)
-{
+static void save_header(const struct gate *gate, struct buf *out) {
     put_u64(out, MAGIC);
     put_u32(out, VERSION);
     put_u8(out, gate->policy != NULL);
@@ -49,8 +45,7 @@ static void save_header(const struct gate *gate, struct buf *out)
     put_i64(out, gate->now_ms);
 }
 
-static bool load_header(struct loading *load, struct policy *policy)
-{
+static bool load_header(struct loading *load, struct policy *policy) {
     struct gate *gate = load->gate;
     struct reader *in = &load->in;
     if (get_u64(in) != MAGIC)
@@ -85,8 +80,7 @@ static bool load_header(struct loading *load, struct policy *policy)
 
 // ---- counts -------------------------------------------------------------------------------
 
-static void save_counts(const struct gate *gate, struct buf *out)
-{
+static void save_counts(const struct gate *gate, struct buf *out) {
 #define X(name, help) put_u64(out, gate->counts.name);
     GATE_COUNTS(X)
 #undef X
@@ -105,8 +99,7 @@ static void save_counts(const struct gate *gate, struct buf *out)
         put_u16(out, gate->previous_route[i]);
 }
 
-static bool load_counts(struct loading *load)
-{
+static bool load_counts(struct loading *load) {
     struct gate *gate = load->gate;
     struct reader *in = &load->in;
 #define X(name, help) gate->counts.name = get_u64(in);
@@ -135,8 +128,7 @@ static bool load_counts(struct loading *load)
 
 // ---- positions and streams -------------------------------------------------------------------
 
-static void save_places(const struct gate *gate, struct buf *out)
-{
+static void save_places(const struct gate *gate, struct buf *out) {
     put_u32(out, gate->n_places);
     for (uint32_t i = 0; i < gate->n_places; i++) {
         const struct place *place = &gate->places[i];
@@ -155,8 +147,7 @@ static void save_places(const struct gate *gate, struct buf *out)
     }
 }
 
-static bool load_places(struct loading *load)
-{
+static bool load_places(struct loading *load) {
     struct gate *gate = load->gate;
     struct reader *in = &load->in;
     uint32_t n = get_u32(in);
@@ -191,8 +182,7 @@ static bool load_places(struct loading *load)
 
 // ---- tables ---------------------------------------------------------------------------------
 
-static void save_table(const struct gate *gate, const struct table *table, struct buf *out)
-{
+static void save_table(const struct gate *gate, const struct table *table, struct buf *out) {
     uint64_t n_slots = table_slots(table);
     put_u64(out, n_slots);
     for (uint64_t slot = 0; slot < n_slots; slot++) {
@@ -209,22 +199,19 @@ static void save_table(const struct gate *gate, const struct table *table, struc
 
 // Into a table of the same size each entry goes where it was: which entry is evicted first hangs on that.
 static struct entry *place_entry(struct gate *gate, struct table *table, uint64_t n_slots, uint32_t slot,
-                                 struct hash128 key)
-{
+                                 struct hash128 key) {
     if (n_slots != table_slots(table))
         return table_add(table, key, gate->now_ms, false, NULL);
     return &table->entries[slot];
 }
 
-static bool is_weight(uint64_t payload)
-{
+static bool is_weight(uint64_t payload) {
     double weight;
     memcpy(&weight, &payload, sizeof weight);
     return weight > 0 && weight <= 1;
 }
 
-static bool load_table(struct loading *load, struct table *table, const char *what)
-{
+static bool load_table(struct loading *load, struct table *table, const char *what) {
     struct gate *gate = load->gate;
     struct reader *in = &load->in;
     uint64_t n_slots = get_u64(in);
@@ -252,8 +239,7 @@ static bool load_table(struct loading *load, struct table *table, const char *wh
 
 // ---- held units -------------------------------------------------------------------------------
 
-static void save_unit(const struct gate *gate, uint32_t slot, struct buf *out)
-{
+static void save_unit(const struct gate *gate, uint32_t slot, struct buf *out) {
     const struct held *unit = &gate->held[slot];
     const struct queue *queue = &gate->queues[unit->queue];
     struct guard_entry copy;
@@ -297,8 +283,7 @@ struct saved_unit {
     struct decision decision;
 };
 
-static void read_unit(struct reader *in, struct saved_unit *unit)
-{
+static void read_unit(struct reader *in, struct saved_unit *unit) {
     struct decision *decision = &unit->decision;
     unit->priority.confidence = get_double(in);
     unit->priority.id = get_u64(in);
@@ -326,8 +311,7 @@ static void read_unit(struct reader *in, struct saved_unit *unit)
     unit->tail = get_str(in);
 }
 
-static bool evidence_is_sound(const struct decision *decision)
-{
+static bool evidence_is_sound(const struct decision *decision) {
     for (size_t i = 0; i < decision->n_evidence; i++) {
         const struct output_evidence *evidence = &decision->evidence[i];
         unsigned boundary = (unsigned)evidence->boundary;
@@ -339,8 +323,7 @@ static bool evidence_is_sound(const struct decision *decision)
     return true;
 }
 
-static bool content_is_sound(struct saved_unit *unit)
-{
+static bool content_is_sound(struct saved_unit *unit) {
     struct decision *decision = &unit->decision;
     if (decision->bytes.len > CANDIDATE_MAX_BYTES || unit->tail.len > TAIL_MAX_BYTES || !unit->tail.ptr)
         return false;
@@ -353,8 +336,7 @@ static bool content_is_sound(struct saved_unit *unit)
     return evidence_is_sound(decision);
 }
 
-static bool unit_is_sound(const struct gate *gate, struct saved_unit *unit)
-{
+static bool unit_is_sound(const struct gate *gate, struct saved_unit *unit) {
     const struct policy *policy = gate->policy;
     const struct priority *priority = &unit->priority;
     bool killed = unit->limit == LIMIT_KILL_SWITCH;
@@ -372,8 +354,7 @@ static bool unit_is_sound(const struct gate *gate, struct saved_unit *unit)
     return content_is_sound(unit);
 }
 
-static bool load_unit(struct loading *load)
-{
+static bool load_unit(struct loading *load) {
     struct gate *gate = load->gate;
     struct saved_unit unit = {0};
     read_unit(&load->in, &unit);
@@ -393,8 +374,7 @@ static bool load_unit(struct loading *load)
     return true;
 }
 
-static bool load_units(struct loading *load)
-{
+static bool load_units(struct loading *load) {
     uint64_t n = get_u64(&load->in);
     if (n > 0 && !load->gate->policy)
         return damaged(load, "held signals without a policy");
@@ -406,8 +386,7 @@ static bool load_units(struct loading *load)
 
 // ---- all of it --------------------------------------------------------------------------------
 
-void gate_save(const struct gate *gate, struct buf *out)
-{
+void gate_save(const struct gate *gate, struct buf *out) {
     save_header(gate, out);
     save_counts(gate, out);
     save_places(gate, out);
@@ -420,8 +399,7 @@ void gate_save(const struct gate *gate, struct buf *out)
         save_unit(gate, slot, out);
 }
 
-bool gate_load(struct gate *gate, struct str bytes, struct policy *policy, struct status *status)
-{
+bool gate_load(struct gate *gate, struct str bytes, struct policy *policy, struct status *status) {
     struct loading load = {.gate = gate, .in = reader_of(bytes), .status = status};
     if (!load_header(&load, policy) || !load_counts(&load) || !load_places(&load) ||
         !load_table(&load, &gate->dedup, "dedup keys") || !load_table(&load, &gate->evidence, "evidence keys") ||

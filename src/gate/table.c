@@ -12,51 +12,49 @@
 #define SPARE_NUMERATOR 9
 #define SPARE_DENOMINATOR 8
 
-static uint64_t buckets_for(size_t keys)
-{
+static uint64_t buckets_for(size_t keys) {
     uint64_t slots = (uint64_t)keys * SPARE_NUMERATOR / SPARE_DENOMINATOR;
     return slots / BUCKET_SLOTS + 2;
 }
 
-size_t table_bytes(size_t keys)
-{
+size_t table_bytes(size_t keys) {
     return (size_t)buckets_for(keys) * BUCKET_SLOTS * sizeof(struct entry);
 }
 
-void table_open(struct table *table, void *memory, size_t keys)
-{
+void table_open(struct table *table, void *memory, size_t keys) {
     *table = (struct table){.entries = memory, .n_buckets = buckets_for(keys)};
 }
 
-uint64_t table_slots(const struct table *table)
-{
+uint64_t table_slots(const struct table *table) {
     return table->n_buckets * BUCKET_SLOTS;
 }
 
-static struct entry *bucket_at(const struct table *table, uint64_t hash)
-{
+static struct entry *bucket_at(const struct table *table, uint64_t hash) {
     uint64_t bucket = (uint64_t)(((unsigned __int128)hash * table->n_buckets) >> 64);
     return table->entries + bucket * BUCKET_SLOTS;
 }
 
-static struct entry *find_in(struct entry *bucket, struct hash128 key, int64_t now_ms)
-{
+void table_prefetch(const struct table *table, struct hash128 key) {
+    const struct entry *one = bucket_at(table, key.hi), *two = bucket_at(table, key.lo);
+    __builtin_prefetch(one);
+    __builtin_prefetch(one + BUCKET_SLOTS / 2);
+    __builtin_prefetch(two);
+    __builtin_prefetch(two + BUCKET_SLOTS / 2);
+}
+
+static struct entry *find_in(struct entry *bucket, struct hash128 key, int64_t now_ms) {
     for (unsigned i = 0; i < BUCKET_SLOTS; i++)
         if (hash128_eq(bucket[i].key, key) && bucket[i].expires_ms > now_ms)
             return &bucket[i];
     return NULL;
 }
 
-struct entry *table_find(const struct table *table, struct hash128 key, int64_t now_ms)
-{
-    struct entry *second = bucket_at(table, key.lo);
-    __builtin_prefetch(second);
+struct entry *table_find(const struct table *table, struct hash128 key, int64_t now_ms) {
     struct entry *found = find_in(bucket_at(table, key.hi), key, now_ms);
-    return found ? found : find_in(second, key, now_ms);
+    return found ? found : find_in(bucket_at(table, key.lo), key, now_ms);
 }
 
-static struct entry *first_free(struct entry *bucket, int64_t now_ms, unsigned *n_free)
-{
+static struct entry *first_free(struct entry *bucket, int64_t now_ms, unsigned *n_free) {
     struct entry *first = NULL;
     *n_free = 0;
     for (unsigned i = BUCKET_SLOTS; i-- > 0;)
@@ -68,8 +66,7 @@ static struct entry *first_free(struct entry *bucket, int64_t now_ms, unsigned *
 }
 
 // Makes a slot of a full bucket free by moving an entry to its key's other bucket. NULL: all of those are full too.
-static struct entry *move_one_aside(struct table *table, struct entry *bucket, int64_t now_ms)
-{
+static struct entry *move_one_aside(struct table *table, struct entry *bucket, int64_t now_ms) {
     for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
         struct entry *other = bucket_at(table, bucket[i].key.hi);
         if (other == bucket)
@@ -84,8 +81,7 @@ static struct entry *move_one_aside(struct table *table, struct entry *bucket, i
     return NULL;
 }
 
-static struct entry *first_to_expire(struct entry *bucket)
-{
+static struct entry *first_to_expire(struct entry *bucket) {
     struct entry *first = bucket;
     for (unsigned i = 1; i < BUCKET_SLOTS; i++)
         if (bucket[i].expires_ms < first->expires_ms)
@@ -93,8 +89,7 @@ static struct entry *first_to_expire(struct entry *bucket)
     return first;
 }
 
-struct entry *table_add(struct table *table, struct hash128 key, int64_t now_ms, bool evict, uint64_t *forgotten)
-{
+struct entry *table_add(struct table *table, struct hash128 key, int64_t now_ms, bool evict, uint64_t *forgotten) {
     struct entry *one = bucket_at(table, key.hi), *two = bucket_at(table, key.lo);
     unsigned free_one, free_two;
     struct entry *in_one = first_free(one, now_ms, &free_one), *in_two = first_free(two, now_ms, &free_two);
@@ -115,14 +110,12 @@ struct entry *table_add(struct table *table, struct hash128 key, int64_t now_ms,
     return slot;
 }
 
-bool table_may_hold(const struct table *table, struct hash128 key, uint64_t slot)
-{
+bool table_may_hold(const struct table *table, struct hash128 key, uint64_t slot) {
     const struct entry *bucket = table->entries + slot / BUCKET_SLOTS * BUCKET_SLOTS;
     return bucket == bucket_at(table, key.hi) || bucket == bucket_at(table, key.lo);
 }
 
-int64_t table_room_ms(const struct table *table, struct hash128 key)
-{
+int64_t table_room_ms(const struct table *table, struct hash128 key) {
     int64_t one = first_to_expire(bucket_at(table, key.hi))->expires_ms;
     int64_t two = first_to_expire(bucket_at(table, key.lo))->expires_ms;
     return one < two ? one : two;

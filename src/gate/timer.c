@@ -5,25 +5,21 @@
 // buckets themselves, never from where they lie in memory.
 #include "gate_internal.h"
 
-static uint32_t *place_of(struct gate *gate, const struct timer *timer)
-{
+static uint32_t *place_of(struct gate *gate, const struct timer *timer) {
     return timer->kind == TIMER_EXPIRE ? &gate->held[timer->slot].timer : &gate->queues[timer->slot].timer;
 }
 
-static bool unit_before(const struct gate *gate, uint32_t a, uint32_t b)
-{
+static bool unit_before(const struct gate *gate, uint32_t a, uint32_t b) {
     const struct priority *pa = &gate->held[a].priority, *pb = &gate->held[b].priority;
     return pa->id != pb->id ? pa->id < pb->id : pa->consumer < pb->consumer;
 }
 
-static bool queue_before(const struct gate *gate, uint32_t a, uint32_t b)
-{
+static bool queue_before(const struct gate *gate, uint32_t a, uint32_t b) {
     struct hash128 ka = gate->queues[a].key, kb = gate->queues[b].key;
     return ka.hi != kb.hi ? ka.hi < kb.hi : ka.lo < kb.lo;
 }
 
-static bool fires_before(const struct gate *gate, const struct timer *a, const struct timer *b)
-{
+static bool fires_before(const struct gate *gate, const struct timer *a, const struct timer *b) {
     if (a->deadline_ms != b->deadline_ms)
         return a->deadline_ms < b->deadline_ms;
     if (a->kind != b->kind)
@@ -31,14 +27,12 @@ static bool fires_before(const struct gate *gate, const struct timer *a, const s
     return a->kind == TIMER_EXPIRE ? unit_before(gate, a->slot, b->slot) : queue_before(gate, a->slot, b->slot);
 }
 
-static void put(struct gate *gate, uint32_t at, struct timer timer)
-{
+static void put(struct gate *gate, uint32_t at, struct timer timer) {
     gate->timers[at] = timer;
     *place_of(gate, &timer) = at;
 }
 
-static void sift_up(struct gate *gate, uint32_t at, struct timer timer)
-{
+static void sift_up(struct gate *gate, uint32_t at, struct timer timer) {
     while (at > 1 && fires_before(gate, &timer, &gate->timers[at / 2])) {
         put(gate, at, gate->timers[at / 2]);
         at /= 2;
@@ -46,8 +40,7 @@ static void sift_up(struct gate *gate, uint32_t at, struct timer timer)
     put(gate, at, timer);
 }
 
-static void sift_down(struct gate *gate, uint32_t at, struct timer timer)
-{
+static void sift_down(struct gate *gate, uint32_t at, struct timer timer) {
     for (;;) {
         uint32_t child = at * 2;
         if (child > gate->n_timers)
@@ -62,8 +55,7 @@ static void sift_down(struct gate *gate, uint32_t at, struct timer timer)
     put(gate, at, timer);
 }
 
-void timer_clear(struct gate *gate, enum timer_kind kind, uint32_t slot)
-{
+void timer_clear(struct gate *gate, enum timer_kind kind, uint32_t slot) {
     struct timer cleared = {.kind = kind, .slot = slot};
     uint32_t at = *place_of(gate, &cleared);
     if (!at)
@@ -78,8 +70,7 @@ void timer_clear(struct gate *gate, enum timer_kind kind, uint32_t slot)
         sift_down(gate, at, last);
 }
 
-void timer_set(struct gate *gate, enum timer_kind kind, uint32_t slot, int64_t deadline_ms)
-{
+void timer_set(struct gate *gate, enum timer_kind kind, uint32_t slot, int64_t deadline_ms) {
     timer_clear(gate, kind, slot);
     sift_up(gate, ++gate->n_timers, (struct timer){.deadline_ms = deadline_ms, .slot = slot, .kind = kind});
 }

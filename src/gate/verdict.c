@@ -5,19 +5,16 @@
 // becomes an alert that says which, so that a person sees what no machine did.
 #include "gate_internal.h"
 
-static struct str text_of(const struct value *v)
-{
+static struct str text_of(const struct value *v) {
     return v->type == VALUE_STRING ? v->string : (struct str){NULL, 0};
 }
 
-static bool is_true(const struct value *v)
-{
+static bool is_true(const struct value *v) {
     return v->type == VALUE_BOOL && v->boolean;
 }
 
 // Nobody, or a pattern that stands for many, must never come to mean everybody.
-static bool is_definite(struct str subject)
-{
+static bool is_definite(struct str subject) {
     struct str id = str_trim(subject);
     bool says_something = false;
     for (size_t i = 0; i < id.len; i++) {
@@ -29,8 +26,7 @@ static bool is_definite(struct str subject)
     return says_something;
 }
 
-void decision_begin(struct decision *decision, const struct candidate *candidate, struct str bytes)
-{
+void decision_begin(struct decision *decision, const struct candidate *candidate, struct str bytes) {
     decision->candidate = candidate;
     decision->bytes = bytes;
     decision->confidence = 0;
@@ -54,14 +50,12 @@ void decision_begin(struct decision *decision, const struct candidate *candidate
 // The decimals that people write must not miss each other by the rounding of binary sums.
 #define ROUNDING 1e-9
 
-static bool reaches(double confidence, double threshold)
-{
+static bool reaches(double confidence, double threshold) {
     threshold = threshold > 0 ? (threshold < 1 ? threshold : 1) : 0;
     return confidence + ROUNDING >= threshold;
 }
 
-enum verdict reach_verdict(const struct decision *decision, struct str *why)
-{
+enum verdict reach_verdict(const struct decision *decision, struct str *why) {
     const struct route *route = decision->route;
     *why = (struct str){NULL, 0};
     if (route->has_signal && reaches(decision->confidence, route->threshold_signal + decision->hit.adjust_signal)) {
@@ -84,10 +78,10 @@ enum verdict reach_verdict(const struct decision *decision, struct str *why)
     return VERDICT_DROP;
 }
 
-void decide_hit(struct gate *gate, struct decision *decision)
-{
+void decide_hit(struct gate *gate, struct decision *decision) {
     const struct route *route = decision->route;
     struct route_counts *of_route = &gate->route_counts[decision->route_index];
+    dedup_prepare(gate, decision);
     weigh_evidence(gate, decision);
     struct str why;
     enum verdict verdict = reach_verdict(decision, &why);

@@ -15,8 +15,7 @@ struct script {
     const uint8_t *at, *end;
 };
 
-static unsigned take(struct script *script)
-{
+static unsigned take(struct script *script) {
     return script->at < script->end ? *script->at++ : 0;
 }
 
@@ -29,8 +28,7 @@ static const struct gate_bounds bounds = {
     .held_max_bytes = 20 * BLOCK_BYTES,
 };
 
-static void load(struct fixture *f, struct str bytes, bool undamaged)
-{
+static void load(struct fixture *f, struct str bytes, bool undamaged) {
     gate_close(f->gate);
     free(f->memory);
     f->gate = open_gate(&bounds, &f->memory);
@@ -54,8 +52,7 @@ static void load(struct fixture *f, struct str bytes, bool undamaged)
     }
 }
 
-static void go_on(struct fixture *f, struct script *script, struct test_policy *other, int64_t at_ms)
-{
+static void go_on(struct fixture *f, struct script *script, struct test_policy *other, int64_t at_ms) {
     uint64_t seed = take(script);
     for (unsigned n = take(script) % 16; n > 0; n--)
         scenario_step(f, &seed, &at_ms);
@@ -76,8 +73,7 @@ static void go_on(struct fixture *f, struct script *script, struct test_policy *
     must(gate_get_counts(f->gate)->held_now == 0 || gate_next_timer_ms(f->gate) != INT64_MAX);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct script script = {data, data + size};
     struct test_policy *made = scenario_policy(take(&script) % 6), *other = scenario_policy(7);
     struct fixture f;

@@ -32,21 +32,18 @@ struct test_policy {
     struct limit limits[8];
 };
 
-struct policy *policy_ref(struct policy *policy)
-{
+struct policy *policy_ref(struct policy *policy) {
     ((struct test_policy *)policy)->references++;
     return policy;
 }
 
-void policy_unref(struct policy *policy)
-{
+void policy_unref(struct policy *policy) {
     struct test_policy *owner = (struct test_policy *)policy;
     assert_true(owner->references > 0);
     owner->references--;
 }
 
-static inline size_t resolve_accepts(void *ctx, struct path chain, struct expr_ref *out, struct buf *why)
-{
+static inline size_t resolve_accepts(void *ctx, struct path chain, struct expr_ref *out, struct buf *why) {
     static const struct {
         const char *name;
         int slot;
@@ -66,8 +63,7 @@ static inline size_t resolve_accepts(void *ctx, struct path chain, struct expr_r
     return 0;
 }
 
-static inline struct test_policy *new_policy(void)
-{
+static inline struct test_policy *new_policy(void) {
     struct test_policy *made = calloc(1, sizeof *made);
     assert_non_null(made);
     struct policy *policy = &made->policy;
@@ -84,16 +80,14 @@ static inline struct test_policy *new_policy(void)
     return made;
 }
 
-static inline void free_policy(struct test_policy *made)
-{
+static inline void free_policy(struct test_policy *made) {
     assert_int_equal(made->references, 0);
     for (size_t i = 0; i < made->policy.n_consumers; i++)
         expr_free((struct expr *)made->consumers[i].accepts);
     free(made);
 }
 
-static inline struct consumer *add_consumer(struct test_policy *made, const char *name, const char *accepts)
-{
+static inline struct consumer *add_consumer(struct test_policy *made, const char *name, const char *accepts) {
     struct consumer *consumer = &made->consumers[made->policy.n_consumers++];
     struct expr_env env = {.resolve = resolve_accepts};
     struct expr_error error = {0};
@@ -106,8 +100,7 @@ static inline struct consumer *add_consumer(struct test_policy *made, const char
 }
 
 // A route in force that revokes from 0.85 and alerts from 0.4.
-static inline struct route *add_route(struct test_policy *made, const char *name)
-{
+static inline struct route *add_route(struct test_policy *made, const char *name) {
     size_t index = made->policy.n_routes++;
     struct route *route = &made->routes[index];
     *route = (struct route){
@@ -126,14 +119,12 @@ static inline struct route *add_route(struct test_policy *made, const char *name
     return route;
 }
 
-static inline void add_evidence(struct route *route, const char *name, enum boundary boundary)
-{
+static inline void add_evidence(struct route *route, const char *name, enum boundary boundary) {
     route->evidence[route->n_evidence++] = (struct evidence){.name = str_of(name), .boundary = boundary};
 }
 
 static inline struct limit *add_limit(struct test_policy *made, const char *name, unsigned per, int64_t count,
-                                      int64_t per_ms, int64_t burst)
-{
+                                      int64_t per_ms, int64_t burst) {
     struct limit *limit = &made->limits[made->policy.n_limits++];
     *limit = (struct limit){
         .name = str_of(name),
@@ -171,13 +162,11 @@ struct fixture {
     int64_t offset; // of the next event
 };
 
-static inline void keep(char *to, size_t room, struct str text)
-{
+static inline void keep(char *to, size_t room, struct str text) {
     snprintf(to, room, "%.*s", STR_ARG(text));
 }
 
-static inline void hear(void *ctx, const struct emission *emission)
-{
+static inline void hear(void *ctx, const struct emission *emission) {
     struct fixture *f = ctx;
     const struct output *output = emission->output;
     if (f->n_said == f->said_room) {
@@ -231,8 +220,7 @@ static const struct gate_bounds small_bounds = {
     .held_max_bytes = 4 * 1024 * 1024,
 };
 
-static inline struct gate *open_gate(const struct gate_bounds *bounds, void **memory)
-{
+static inline struct gate *open_gate(const struct gate_bounds *bounds, void **memory) {
     size_t bytes = (gate_memory_bytes(bounds) + 63) / 64 * 64;
     *memory = aligned_alloc(64, bytes);
     assert_non_null(*memory);
@@ -240,14 +228,12 @@ static inline struct gate *open_gate(const struct gate_bounds *bounds, void **me
     return gate_open(bounds, *memory);
 }
 
-static inline bool step(struct fixture *f, enum record_type type, int64_t at_ms, struct policy *policy)
-{
+static inline bool step(struct fixture *f, enum record_type type, int64_t at_ms, struct policy *policy) {
     struct gate_record record = {.type = type, .seq = ++f->seq, .time_ms = at_ms, .payload = buf_view(&f->record)};
     return gate_step(f->gate, &record, policy, hear, f);
 }
 
-static inline void adopt(struct fixture *f, int64_t at_ms, struct test_policy *made)
-{
+static inline void adopt(struct fixture *f, int64_t at_ms, struct test_policy *made) {
     f->made = made;
     made->policy.generation = ++f->generation;
     buf_clear(&f->record);
@@ -255,8 +241,7 @@ static inline void adopt(struct fixture *f, int64_t at_ms, struct test_policy *m
     assert_true(step(f, RECORD_POLICY, at_ms, &made->policy));
 }
 
-static inline void fixture_open(struct fixture *f, const struct gate_bounds *bounds, struct test_policy *made)
-{
+static inline void fixture_open(struct fixture *f, const struct gate_bounds *bounds, struct test_policy *made) {
     *f = (struct fixture){.bounds = *bounds};
     f->gate = open_gate(bounds, &f->memory);
     buf_init(&f->transcript, (size_t)1 << 30);
@@ -265,8 +250,7 @@ static inline void fixture_open(struct fixture *f, const struct gate_bounds *bou
         adopt(f, START, made);
 }
 
-static inline void fixture_close(struct fixture *f)
-{
+static inline void fixture_close(struct fixture *f) {
     gate_close(f->gate);
     free(f->memory);
     free(f->said);
@@ -274,8 +258,7 @@ static inline void fixture_close(struct fixture *f)
     buf_free(&f->record);
 }
 
-static inline void tick(struct fixture *f, int64_t at_ms)
-{
+static inline void tick(struct fixture *f, int64_t at_ms) {
     buf_clear(&f->record);
     assert_true(step(f, RECORD_TICK, at_ms, NULL));
 }
@@ -297,13 +280,11 @@ struct event {
     uint64_t generation; // 0: the policy's
 };
 
-static inline struct value text_or_absent(const char *text)
-{
+static inline struct value text_or_absent(const char *text) {
     return text ? value_string(str_of(text)) : value_absent();
 }
 
-static inline void write_event(struct fixture *f, const struct event *e)
-{
+static inline void write_event(struct fixture *f, const struct event *e) {
     const char *subject = e->no_subject ? NULL : e->subject ? e->subject : "ann";
     const char *owner = e->no_owner ? NULL : e->owner ? e->owner : "bob";
     struct candidate candidate = {
@@ -348,16 +329,14 @@ static inline void write_event(struct fixture *f, const struct event *e)
     candidate_end(&writer);
 }
 
-static inline void give(struct fixture *f, struct event e)
-{
+static inline void give(struct fixture *f, struct event e) {
     write_event(f, &e);
     assert_true(step(f, RECORD_CANDIDATE, e.at_ms, NULL));
 }
 
 // ---- the laws -------------------------------------------------------------------------------------
 
-static inline void check_laws(const struct gate *gate)
-{
+static inline void check_laws(const struct gate *gate) {
     const struct gate_counts *n = gate_get_counts(gate);
     uint64_t verdicts = n->below + n->alerts + n->signals + n->deduplicated;
     assert_int_equal(n->hits, verdicts + n->shadow_alerts + n->shadow_signals + n->unknown_subject + n->stale);
@@ -370,8 +349,7 @@ static inline void check_laws(const struct gate *gate)
 }
 
 // The last thing that was said, which must be the `n`th.
-static inline const struct said *last_of(const struct fixture *f, size_t n)
-{
+static inline const struct said *last_of(const struct fixture *f, size_t n) {
     assert_int_equal(f->n_said, n);
     return &f->said[n - 1];
 }

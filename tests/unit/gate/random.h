@@ -12,8 +12,7 @@ static inline uint64_t random_next(uint64_t *state) // splitmix64
     return z ^ z >> 31;
 }
 
-static inline uint64_t random_below(uint64_t *state, uint64_t n)
-{
+static inline uint64_t random_below(uint64_t *state, uint64_t n) {
     return random_next(state) % n;
 }
 

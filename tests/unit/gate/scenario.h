@@ -5,8 +5,7 @@
 #include "fixture.h"
 #include "random.h"
 
-static inline struct test_policy *scenario_policy(unsigned variant)
-{
+static inline struct test_policy *scenario_policy(unsigned variant) {
     struct test_policy *made = new_policy();
     add_consumer(made, "machines", "kind == \"signal\" && action == \"revoke\"");
     add_consumer(made, "others", "kind == \"signal\"");
@@ -47,8 +46,7 @@ static inline struct test_policy *scenario_policy(unsigned variant)
 }
 
 // The next record: mostly candidates, a few of every other kind.
-static inline void scenario_step(struct fixture *f, uint64_t *seed, int64_t *at_ms)
-{
+static inline void scenario_step(struct fixture *f, uint64_t *seed, int64_t *at_ms) {
     static const char *const subjects[] = {"ann", "ben", "cat", "dan", "eve", "fay", "*", "gil"};
     static const char *const tenants[] = {"x", "y", "z"};
     static const char *const severities[] = {"low", "high", "critical", "odd"};

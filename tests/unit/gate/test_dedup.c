@@ -1,8 +1,7 @@
 // Dedup and redelivery: what is a repeat, what is the same event again, and what must pass.
 #include "fixture.h"
 
-static struct test_policy *dedup_policy(struct route **route)
-{
+static struct test_policy *dedup_policy(struct route **route) {
     struct test_policy *made = new_policy();
     add_consumer(made, "all", "true");
     *route = add_route(made, "misuse");
@@ -13,8 +12,7 @@ static struct test_policy *dedup_policy(struct route **route)
 
 #define WEIGHT(weight) .weights = {weight}, .n_weights = 1
 
-static void test_window(void **state)
-{
+static void test_window(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -36,8 +34,7 @@ static void test_window(void **state)
     free_policy(made);
 }
 
-static void test_below_is_no_repeat(void **state)
-{
+static void test_below_is_no_repeat(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -51,8 +48,7 @@ static void test_below_is_no_repeat(void **state)
     free_policy(made);
 }
 
-static void test_stronger_passes(void **state)
-{
+static void test_stronger_passes(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -72,8 +68,7 @@ static void test_stronger_passes(void **state)
     free_policy(made);
 }
 
-static void test_stronger_action_passes(void **state)
-{
+static void test_stronger_action_passes(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -92,8 +87,7 @@ static void test_stronger_action_passes(void **state)
     free_policy(harder);
 }
 
-static void test_keys_are_apart(void **state)
-{
+static void test_keys_are_apart(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -109,8 +103,7 @@ static void test_keys_are_apart(void **state)
     free_policy(made);
 }
 
-static void test_shadow_silences_nothing(void **state)
-{
+static void test_shadow_silences_nothing(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -133,8 +126,7 @@ static void test_shadow_silences_nothing(void **state)
     free_policy(shadow);
 }
 
-static void test_full_table_forgets_the_oldest(void **state)
-{
+static void test_full_table_forgets_the_oldest(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -158,8 +150,7 @@ static void test_full_table_forgets_the_oldest(void **state)
 
 // ---- redelivery -----------------------------------------------------------------------------
 
-static void test_ordered_redelivery(void **state)
-{
+static void test_ordered_redelivery(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -185,8 +176,7 @@ static void test_ordered_redelivery(void **state)
     free_policy(made);
 }
 
-static void test_redelivery_never_suppresses_itself(void **state)
-{
+static void test_redelivery_never_suppresses_itself(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -200,8 +190,7 @@ static void test_redelivery_never_suppresses_itself(void **state)
     free_policy(made);
 }
 
-static void test_unordered_redelivery(void **state)
-{
+static void test_unordered_redelivery(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -226,15 +215,13 @@ struct positions {
     size_t n;
 };
 
-static void note_position(void *ctx, const struct position *position)
-{
+static void note_position(void *ctx, const struct position *position) {
     struct positions *noted = ctx;
     if (noted->n++ == 0)
         noted->first = *position;
 }
 
-static void give_dead_letter(struct fixture *f, int64_t offset)
-{
+static void give_dead_letter(struct fixture *f, int64_t offset) {
     struct dead_letter letter = {
         .at = {.source = STR("okta"), .offset = offset, .ordered = true},
         .reason = STR("invalid_json"),
@@ -245,15 +232,13 @@ static void give_dead_letter(struct fixture *f, int64_t offset)
     assert_true(step(f, RECORD_DEAD, START, NULL));
 }
 
-static void give_position(struct fixture *f, int64_t next_offset)
-{
+static void give_position(struct fixture *f, int64_t next_offset) {
     buf_clear(&f->record);
     position_write(&f->record, &(struct position){.source = STR("okta"), .next_offset = next_offset});
     assert_true(step(f, RECORD_POSITION, START, NULL));
 }
 
-static void check_position(const struct fixture *f, int64_t next_offset)
-{
+static void check_position(const struct fixture *f, int64_t next_offset) {
     struct positions noted = {.n = 0};
     gate_each_position(f->gate, note_position, &noted);
     assert_int_equal(noted.n, 1);
@@ -261,8 +246,7 @@ static void check_position(const struct fixture *f, int64_t next_offset)
     assert_int_equal(noted.first.next_offset, next_offset);
 }
 
-static void test_positions(void **state)
-{
+static void test_positions(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -285,8 +269,7 @@ static void test_positions(void **state)
     free_policy(made);
 }
 
-static void test_dead_letters(void **state)
-{
+static void test_dead_letters(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -310,8 +293,7 @@ static void test_dead_letters(void **state)
     free_policy(made);
 }
 
-static void test_damaged_records(void **state)
-{
+static void test_damaged_records(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -337,8 +319,7 @@ static void test_damaged_records(void **state)
     free_policy(made);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_below_is_no_repeat),

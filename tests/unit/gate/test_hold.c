@@ -2,8 +2,7 @@
 #include "fixture.h"
 
 // One token a minute for all, one signal consumer, one for alerts. Confidence is the weight.
-static struct test_policy *holding_policy(void)
-{
+static struct test_policy *holding_policy(void) {
     struct test_policy *made = new_policy();
     add_consumer(made, "machines", "kind == \"signal\"");
     add_consumer(made, "people", "kind == \"alert\"");
@@ -15,17 +14,17 @@ static struct test_policy *holding_policy(void)
 }
 
 #define SIGNAL(at, who, weight, ...) \
-    (struct event){.at_ms = at, .subject = who, .weights = {weight}, .n_weights = 1, __VA_ARGS__}
+    (struct event) { \
+        .at_ms = at, .subject = who, .weights = {weight}, .n_weights = 1, __VA_ARGS__ \
+    }
 
-static void check_said(const struct fixture *f, size_t n, const char *consumer, const char *subject)
-{
+static void check_said(const struct fixture *f, size_t n, const char *consumer, const char *subject) {
     const struct said *said = last_of(f, n);
     assert_string_equal(said->consumer, consumer);
     assert_string_equal(said->subject, subject);
 }
 
-static void test_released_in_order_of_priority(void **state)
-{
+static void test_released_in_order_of_priority(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy();
@@ -59,8 +58,7 @@ static void test_released_in_order_of_priority(void **state)
     free_policy(made);
 }
 
-static void test_a_late_record_fires_what_is_due(void **state)
-{
+static void test_a_late_record_fires_what_is_due(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy();
@@ -81,8 +79,7 @@ static void test_a_late_record_fires_what_is_due(void **state)
     free_policy(made);
 }
 
-static void test_nobody_overtakes(void **state)
-{
+static void test_nobody_overtakes(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy();
@@ -90,8 +87,8 @@ static void test_nobody_overtakes(void **state)
     subject->over = OVER_HOLD;
     fixture_open(&f, &small_bounds, made);
     give(&f, SIGNAL(START, "a", 0.5));
-    give(&f, SIGNAL(START, "b", 0.5));            // waits for the global token
-    give(&f, SIGNAL(START + MINUTE, "c", 0.5));   // the timer gave the token to b; c waits
+    give(&f, SIGNAL(START, "b", 0.5));          // waits for the global token
+    give(&f, SIGNAL(START + MINUTE, "c", 0.5)); // the timer gave the token to b; c waits
     check_said(&f, 2, "machines", "b");
     give(&f, SIGNAL(START + MINUTE, "d", 0.9));
     tick(&f, START + 2 * MINUTE);
@@ -103,8 +100,7 @@ static void test_nobody_overtakes(void **state)
     free_policy(made);
 }
 
-static void test_a_waiter_moves_to_the_limit_that_refuses(void **state)
-{
+static void test_a_waiter_moves_to_the_limit_that_refuses(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy();
@@ -127,8 +123,7 @@ static void test_a_waiter_moves_to_the_limit_that_refuses(void **state)
     free_policy(made);
 }
 
-static void test_expires_into_an_alert(void **state)
-{
+static void test_expires_into_an_alert(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy();
@@ -151,8 +146,7 @@ static void test_expires_into_an_alert(void **state)
     free_policy(made);
 }
 
-static void test_what_expired_is_not_released(void **state)
-{
+static void test_what_expired_is_not_released(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy();
@@ -169,8 +163,7 @@ static void test_what_expired_is_not_released(void **state)
     free_policy(made);
 }
 
-static void test_full_hold_gives_up_the_least(void **state)
-{
+static void test_full_hold_gives_up_the_least(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy();
@@ -198,8 +191,7 @@ static void test_full_hold_gives_up_the_least(void **state)
     free_policy(made);
 }
 
-static void test_full_bytes(void **state)
-{
+static void test_full_bytes(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy();
@@ -232,8 +224,7 @@ static void test_full_bytes(void **state)
     free_policy(made);
 }
 
-static void test_no_hold_at_all(void **state)
-{
+static void test_no_hold_at_all(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy();
@@ -249,8 +240,7 @@ static void test_no_hold_at_all(void **state)
     free_policy(made);
 }
 
-static void test_repeats_of_a_held_signal_are_counted_into_it(void **state)
-{
+static void test_repeats_of_a_held_signal_are_counted_into_it(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy();
@@ -269,8 +259,7 @@ static void test_repeats_of_a_held_signal_are_counted_into_it(void **state)
     free_policy(made);
 }
 
-static void test_hold_order_is_the_policys(void **state)
-{
+static void test_hold_order_is_the_policys(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy();
@@ -285,8 +274,7 @@ static void test_hold_order_is_the_policys(void **state)
     free_policy(made);
 }
 
-static void test_each_consumer_waits_for_itself(void **state)
-{
+static void test_each_consumer_waits_for_itself(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = new_policy();
@@ -322,8 +310,7 @@ static void test_each_consumer_waits_for_itself(void **state)
     free_policy(made);
 }
 
-static void test_kill_switch(void **state)
-{
+static void test_kill_switch(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = holding_policy(), *killed = holding_policy();
@@ -354,8 +341,7 @@ static void test_kill_switch(void **state)
     free_policy(killed);
 }
 
-static void test_killed_expires(void **state)
-{
+static void test_killed_expires(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *killed = holding_policy();
@@ -371,8 +357,7 @@ static void test_killed_expires(void **state)
     free_policy(killed);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_released_in_order_of_priority),
         cmocka_unit_test(test_a_late_record_fires_what_is_due),

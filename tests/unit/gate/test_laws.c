@@ -10,16 +10,14 @@ struct run {
     int64_t at_ms;
 };
 
-static void run_open(struct run *run, uint64_t seed)
-{
+static void run_open(struct run *run, uint64_t seed) {
     *run = (struct run){.seed = seed, .at_ms = START};
     for (unsigned i = 0; i < POLICIES; i++)
         run->policies[i] = scenario_policy(i);
     fixture_open(&run->f, &small_bounds, run->policies[0]);
 }
 
-static void run_step(struct run *run)
-{
+static void run_step(struct run *run) {
     if (random_below(&run->seed, 400) == 0) {
         struct test_policy *next = run->policies[random_below(&run->seed, POLICIES)];
         if (next != run->f.made)
@@ -28,15 +26,13 @@ static void run_step(struct run *run)
     scenario_step(&run->f, &run->seed, &run->at_ms);
 }
 
-static void run_close(struct run *run)
-{
+static void run_close(struct run *run) {
     fixture_close(&run->f);
     for (unsigned i = 0; i < POLICIES; i++)
         free_policy(run->policies[i]);
 }
 
-static void check_streams(const struct fixture *f)
-{
+static void check_streams(const struct fixture *f) {
     static const char *const names[] = {"machines", "others", "people"};
     for (size_t c = 0; c < COUNT_OF(names); c++) {
         uint64_t seq = 0;
@@ -47,13 +43,11 @@ static void check_streams(const struct fixture *f)
     }
 }
 
-static int compare_ids(const void *a, const void *b)
-{
+static int compare_ids(const void *a, const void *b) {
     return memcmp(a, b, sizeof(struct hash128));
 }
 
-static void check_ids_differ(const struct fixture *f)
-{
+static void check_ids_differ(const struct fixture *f) {
     struct hash128 *ids = malloc((f->n_said + 1) * sizeof *ids);
     assert_non_null(ids);
     for (size_t i = 0; i < f->n_said; i++)
@@ -64,15 +58,13 @@ static void check_ids_differ(const struct fixture *f)
     free(ids);
 }
 
-static void add_up(struct gate_counts *total, const struct gate_counts *counts)
-{
+static void add_up(struct gate_counts *total, const struct gate_counts *counts) {
 #define X(name, help) total->name += counts->name;
     GATE_COUNTS(X)
 #undef X
 }
 
-static void test_counts_add_up(void **state)
-{
+static void test_counts_add_up(void **state) {
     (void)state;
     struct gate_counts total = {0};
     for (uint64_t seed = 1; seed <= 12; seed++) {
@@ -98,8 +90,7 @@ static void test_counts_add_up(void **state)
     assert_true(total.hold_full && total.over_alerts && total.withdrawn && total.unowned);
 }
 
-static void test_same_log_same_bytes(void **state)
-{
+static void test_same_log_same_bytes(void **state) {
     (void)state;
     for (uint64_t seed = 50; seed < 54; seed++) {
         struct run one, two;
@@ -117,8 +108,7 @@ static void test_same_log_same_bytes(void **state)
 }
 
 // The reference for a timer: with a tick at every due time, nothing of a unit comes before its deadline, and each once.
-static void test_timers_are_never_early_and_fire_once(void **state)
-{
+static void test_timers_are_never_early_and_fire_once(void **state) {
     (void)state;
     struct run run;
     run_open(&run, 99);
@@ -139,8 +129,7 @@ static void test_timers_are_never_early_and_fire_once(void **state)
 }
 
 // Ticks that find nothing due change nothing.
-static void test_needless_ticks(void **state)
-{
+static void test_needless_ticks(void **state) {
     (void)state;
     struct run quiet, noisy;
     run_open(&quiet, 7);
@@ -156,8 +145,7 @@ static void test_needless_ticks(void **state)
     run_close(&noisy);
 }
 
-static void test_time_never_goes_back(void **state)
-{
+static void test_time_never_goes_back(void **state) {
     (void)state;
     struct run run;
     run_open(&run, 3);
@@ -172,8 +160,7 @@ static void test_time_never_goes_back(void **state)
     run_close(&run);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts_add_up),
         cmocka_unit_test(test_same_log_same_bytes),

@@ -2,8 +2,7 @@
 #include "fixture.h"
 #include "random.h"
 
-static struct test_policy *limited_policy(struct route **route)
-{
+static struct test_policy *limited_policy(struct route **route) {
     struct test_policy *made = new_policy();
     add_consumer(made, "machines", "kind == \"signal\"");
     add_consumer(made, "people", "kind == \"alert\"");
@@ -12,8 +11,7 @@ static struct test_policy *limited_policy(struct route **route)
 }
 
 static struct limit *alerting_limit(struct test_policy *made, const char *name, unsigned per, int64_t count,
-                                    int64_t per_ms, int64_t burst)
-{
+                                    int64_t per_ms, int64_t burst) {
     struct limit *limit = add_limit(made, name, per, count, per_ms, burst);
     limit->over = OVER_ALERT;
     return limit;
@@ -24,8 +22,7 @@ static struct limit *alerting_limit(struct test_policy *made, const char *name, 
 #define ARRIVALS 400
 
 // May one more pass at `at_ms`? If in every interval that ends now at most burst + rate·t have passed, it included.
-static bool may_pass(const struct limit *limit, const int64_t *passed, size_t n, int64_t at_ms)
-{
+static bool may_pass(const struct limit *limit, const int64_t *passed, size_t n, int64_t at_ms) {
     if (limit->burst < 1)
         return false;
     for (size_t i = 0; i < n; i++) {
@@ -36,8 +33,7 @@ static bool may_pass(const struct limit *limit, const int64_t *passed, size_t n,
     return true;
 }
 
-static void check_exact(uint64_t seed)
-{
+static void check_exact(uint64_t seed) {
     struct route *route;
     struct fixture f;
     struct test_policy *made = limited_policy(&route);
@@ -59,8 +55,8 @@ static void check_exact(uint64_t seed)
         give(&f, (struct event){.at_ms = at_ms});
         bool sent = last_of(&f, i + 1)->kind == OUTPUT_IS_SIGNAL;
         if (sent != expected)
-            fail_msg("%lld per %lld ms, burst %lld: arrival %zu", (long long)count, (long long)period,
-                     (long long)burst, i);
+            fail_msg("%lld per %lld ms, burst %lld: arrival %zu", (long long)count, (long long)period, (long long)burst,
+                     i);
         if (sent)
             passed[n++] = at_ms;
     }
@@ -69,15 +65,13 @@ static void check_exact(uint64_t seed)
     free_policy(made);
 }
 
-static void test_exact_in_every_interval(void **state)
-{
+static void test_exact_in_every_interval(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 150; seed++)
         check_exact(seed);
 }
 
-static void test_extreme_numbers(void **state)
-{
+static void test_extreme_numbers(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -98,8 +92,7 @@ static void test_extreme_numbers(void **state)
 
 // ---- keys, stages, all or none -------------------------------------------------------------------
 
-static void test_over_alert(void **state)
-{
+static void test_over_alert(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -120,8 +113,7 @@ static void test_over_alert(void **state)
     free_policy(made);
 }
 
-static void check_key(unsigned per, struct event other, bool apart)
-{
+static void check_key(unsigned per, struct event other, bool apart) {
     struct route *route;
     struct fixture f;
     struct test_policy *made = limited_policy(&route);
@@ -135,8 +127,7 @@ static void check_key(unsigned per, struct event other, bool apart)
     free_policy(made);
 }
 
-static void test_keys(void **state)
-{
+static void test_keys(void **state) {
     (void)state;
     const struct event subject = {.at_ms = START, .tenant = "t", .subject = "eve"};
     const struct event alias = {.at_ms = START, .tenant = "t", .subject = "alias", .known_as = "ann"};
@@ -161,8 +152,7 @@ static void test_keys(void **state)
     check_key(1u << LIMIT_TENANT | 1u << LIMIT_ACTION, subject, false);
 }
 
-static void test_only_some_actions(void **state)
-{
+static void test_only_some_actions(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -183,8 +173,7 @@ static void test_only_some_actions(void **state)
     free_policy(made);
 }
 
-static void test_refused_by_a_later_limit_charges_none(void **state)
-{
+static void test_refused_by_a_later_limit_charges_none(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -204,8 +193,7 @@ static void test_refused_by_a_later_limit_charges_none(void **state)
     free_policy(made);
 }
 
-static void test_consumer_stage(void **state)
-{
+static void test_consumer_stage(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -236,8 +224,7 @@ static void test_consumer_stage(void **state)
 
 // ---- the table of buckets is full ------------------------------------------------------------------
 
-static void test_no_room_for_a_bucket_holds(void **state)
-{
+static void test_no_room_for_a_bucket_holds(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -266,8 +253,7 @@ static void test_no_room_for_a_bucket_holds(void **state)
     free_policy(made);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact_in_every_interval),
         cmocka_unit_test(test_extreme_numbers),

@@ -1,8 +1,7 @@
 // A new policy: what is held follows the names it knows, and what has lost its place becomes an alert.
 #include "fixture.h"
 
-static struct test_policy *base_policy(void)
-{
+static struct test_policy *base_policy(void) {
     struct test_policy *made = new_policy();
     add_consumer(made, "machines", "kind == \"signal\"");
     add_consumer(made, "people", "kind == \"alert\"");
@@ -11,11 +10,13 @@ static struct test_policy *base_policy(void)
     return made;
 }
 
-#define SIGNAL(at, who) (struct event){.at_ms = at, .subject = who, .weights = {0.9}, .n_weights = 1}
+#define SIGNAL(at, who) \
+    (struct event) { \
+        .at_ms = at, .subject = who, .weights = {0.9}, .n_weights = 1 \
+    }
 
 // A gate that has sent one signal and holds two.
-static void open_holding(struct fixture *f, struct test_policy *made)
-{
+static void open_holding(struct fixture *f, struct test_policy *made) {
     fixture_open(f, &small_bounds, made);
     give(f, SIGNAL(START, "sent"));
     give(f, SIGNAL(START, "one"));
@@ -23,8 +24,7 @@ static void open_holding(struct fixture *f, struct test_policy *made)
     assert_int_equal(gate_get_counts(f->gate)->held_now, 2);
 }
 
-static void check_withdrawn(struct test_policy *next)
-{
+static void check_withdrawn(struct test_policy *next) {
     struct fixture f;
     struct test_policy *made = base_policy();
     open_holding(&f, made);
@@ -47,16 +47,14 @@ static void check_withdrawn(struct test_policy *next)
     free_policy(next);
 }
 
-static void test_route_is_gone(void **state)
-{
+static void test_route_is_gone(void **state) {
     (void)state;
     struct test_policy *next = base_policy();
     next->routes[0].name = STR("another");
     check_withdrawn(next);
 }
 
-static void test_route_is_no_longer_in_force(void **state)
-{
+static void test_route_is_no_longer_in_force(void **state) {
     (void)state;
     struct test_policy *next = base_policy();
     next->routes[0].mode = MODE_ALERT;
@@ -66,8 +64,7 @@ static void test_route_is_no_longer_in_force(void **state)
     check_withdrawn(next);
 }
 
-static void test_consumer_is_gone(void **state)
-{
+static void test_consumer_is_gone(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = base_policy(), *next = base_policy();
@@ -84,8 +81,7 @@ static void test_consumer_is_gone(void **state)
     free_policy(next);
 }
 
-static void test_undivided_units_find_their_new_consumers(void **state)
-{
+static void test_undivided_units_find_their_new_consumers(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = base_policy(), *next = base_policy();
@@ -100,8 +96,7 @@ static void test_undivided_units_find_their_new_consumers(void **state)
     free_policy(next);
 }
 
-static void test_nobody_accepts_any_more(void **state)
-{
+static void test_nobody_accepts_any_more(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = base_policy(), *next = new_policy();
@@ -121,8 +116,7 @@ static void test_nobody_accepts_any_more(void **state)
     free_policy(next);
 }
 
-static void test_everything_has_moved(void **state)
-{
+static void test_everything_has_moved(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = base_policy(), *next = new_policy();
@@ -150,8 +144,7 @@ static void test_everything_has_moved(void **state)
     free_policy(next);
 }
 
-static void test_limit_is_gone(void **state)
-{
+static void test_limit_is_gone(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = base_policy(), *next = base_policy();
@@ -168,8 +161,7 @@ static void test_limit_is_gone(void **state)
     free_policy(next);
 }
 
-static void test_limit_is_another(void **state)
-{
+static void test_limit_is_another(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = base_policy(), *next = base_policy();
@@ -190,8 +182,7 @@ static void test_limit_is_another(void **state)
     free_policy(next);
 }
 
-static void test_buckets_survive(void **state)
-{
+static void test_buckets_survive(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = base_policy(), *next = base_policy();
@@ -206,8 +197,7 @@ static void test_buckets_survive(void **state)
     free_policy(next);
 }
 
-static void test_a_smaller_debt_under_a_quicker_limit(void **state)
-{
+static void test_a_smaller_debt_under_a_quicker_limit(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = base_policy(), *next = base_policy();
@@ -225,8 +215,7 @@ static void test_a_smaller_debt_under_a_quicker_limit(void **state)
     free_policy(next);
 }
 
-static void test_candidates_of_the_policy_before(void **state)
-{
+static void test_candidates_of_the_policy_before(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = base_policy(), *next = new_policy();
@@ -260,8 +249,7 @@ static void test_candidates_of_the_policy_before(void **state)
     free_policy(next);
 }
 
-static void test_streams_at_their_bound(void **state)
-{
+static void test_streams_at_their_bound(void **state) {
     (void)state;
     struct fixture f;
     fixture_open(&f, &small_bounds, NULL);
@@ -282,8 +270,7 @@ static void test_streams_at_their_bound(void **state)
     free_policy(policies[1]);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_route_is_gone),
         cmocka_unit_test(test_route_is_no_longer_in_force),

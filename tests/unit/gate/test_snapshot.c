@@ -22,27 +22,23 @@ static const struct gate_bounds tight_bounds = {
 };
 
 static void world_open_in(struct world *world, uint64_t seed, struct test_policy *one, struct test_policy *two,
-                          const struct gate_bounds *bounds)
-{
+                          const struct gate_bounds *bounds) {
     *world = (struct world){.seed = seed, .at_ms = START, .policies = {one, two}};
     fixture_open(&world->f, bounds, one);
 }
 
-static void world_open(struct world *world, uint64_t seed, struct test_policy *one, struct test_policy *two)
-{
+static void world_open(struct world *world, uint64_t seed, struct test_policy *one, struct test_policy *two) {
     world_open_in(world, seed, one, two, &small_bounds);
 }
 
-static void world_step(struct world *world)
-{
+static void world_step(struct world *world) {
     if (++world->n % 170 == 0)
         adopt(&world->f, world->at_ms, world->policies[world->n / 170 % 2]);
     scenario_step(&world->f, &world->seed, &world->at_ms);
 }
 
 // Puts another gate, loaded from `bytes`, in the place of the world's own.
-static void replace_gate(struct world *world, struct str bytes, const struct gate_bounds *bounds)
-{
+static void replace_gate(struct world *world, struct str bytes, const struct gate_bounds *bounds) {
     void *memory;
     struct gate *gate = open_gate(bounds, &memory);
     struct status status = {0};
@@ -54,8 +50,7 @@ static void replace_gate(struct world *world, struct str bytes, const struct gat
     world->f.memory = memory;
 }
 
-static void check_same_counts(const struct gate *a, const struct gate *b)
-{
+static void check_same_counts(const struct gate *a, const struct gate *b) {
     assert_memory_equal(gate_get_counts(a), gate_get_counts(b), sizeof(struct gate_counts));
     for (size_t i = 0; i < gate_policy(a)->n_routes; i++)
         assert_memory_equal(gate_get_route_counts(a, i), gate_get_route_counts(b, i), sizeof(struct route_counts));
@@ -66,8 +61,7 @@ static void check_same_counts(const struct gate *a, const struct gate *b)
 }
 
 // One world runs on; the other is saved and loaded after every record.
-static void check_saved_at_every_record(const struct gate_bounds *bounds)
-{
+static void check_saved_at_every_record(const struct gate_bounds *bounds) {
     struct test_policy *one = scenario_policy(1), *two = scenario_policy(0);
     struct world on, again;
     struct buf saved, once_more;
@@ -100,26 +94,22 @@ static void check_saved_at_every_record(const struct gate_bounds *bounds)
     free_policy(two);
 }
 
-static void test_saved_at_every_record(void **state)
-{
+static void test_saved_at_every_record(void **state) {
     (void)state;
     check_saved_at_every_record(&small_bounds);
 }
 
-static void test_saved_at_every_record_at_the_bounds(void **state)
-{
+static void test_saved_at_every_record_at_the_bounds(void **state) {
     (void)state;
     check_saved_at_every_record(&tight_bounds);
 }
 
-static void run_to(struct world *world, int records)
-{
+static void run_to(struct world *world, int records) {
     for (int i = 0; i < records; i++)
         world_step(world);
 }
 
-static void test_other_bounds(void **state)
-{
+static void test_other_bounds(void **state) {
     (void)state;
     struct test_policy *one = scenario_policy(1), *two = scenario_policy(0);
     struct world on, again;
@@ -163,8 +153,7 @@ static void test_other_bounds(void **state)
     free_policy(two);
 }
 
-static bool loads(struct str bytes, struct test_policy *made, struct status *status)
-{
+static bool loads(struct str bytes, struct test_policy *made, struct status *status) {
     void *memory;
     struct gate *gate = open_gate(&small_bounds, &memory);
     *status = (struct status){0};
@@ -174,8 +163,7 @@ static bool loads(struct str bytes, struct test_policy *made, struct status *sta
     return loaded;
 }
 
-static void test_what_is_refused(void **state)
-{
+static void test_what_is_refused(void **state) {
     (void)state;
     struct test_policy *one = scenario_policy(1), *two = scenario_policy(0);
     struct world world;
@@ -204,8 +192,7 @@ static void test_what_is_refused(void **state)
     free_policy(two);
 }
 
-static void test_without_a_policy(void **state)
-{
+static void test_without_a_policy(void **state) {
     (void)state;
     struct fixture f;
     struct buf saved;
@@ -226,8 +213,7 @@ static void test_without_a_policy(void **state)
 }
 
 // Bytes changed at random: refused, or a state that a gate can go on from without harm.
-static void test_hostile_bytes(void **state)
-{
+static void test_hostile_bytes(void **state) {
     (void)state;
     struct test_policy *one = scenario_policy(1), *two = scenario_policy(0);
     struct world world;
@@ -275,15 +261,11 @@ static void test_hostile_bytes(void **state)
     free_policy(two);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_saved_at_every_record),
-        cmocka_unit_test(test_saved_at_every_record_at_the_bounds),
-        cmocka_unit_test(test_other_bounds),
-        cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test(test_without_a_policy),
-        cmocka_unit_test(test_hostile_bytes),
+        cmocka_unit_test(test_saved_at_every_record), cmocka_unit_test(test_saved_at_every_record_at_the_bounds),
+        cmocka_unit_test(test_other_bounds),          cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_without_a_policy),      cmocka_unit_test(test_hostile_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

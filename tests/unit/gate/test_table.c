@@ -2,13 +2,11 @@
 #include "fixture.h"
 #include "random.h"
 
-static struct hash128 key_of(uint64_t n)
-{
+static struct hash128 key_of(uint64_t n) {
     return hash128_bytes(&n, sizeof n);
 }
 
-static void test_holds_what_was_added(void **state)
-{
+static void test_holds_what_was_added(void **state) {
     (void)state;
     enum { KEYS = 4000 };
     struct table table;
@@ -38,8 +36,7 @@ static void test_holds_what_was_added(void **state)
     free(memory);
 }
 
-static void test_keeps_nearly_as_many_keys_as_promised(void **state)
-{
+static void test_keeps_nearly_as_many_keys_as_promised(void **state) {
     (void)state;
     static const size_t sizes[] = {1000, 100000};
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
@@ -57,8 +54,7 @@ static void test_keeps_nearly_as_many_keys_as_promised(void **state)
     }
 }
 
-static void test_forgets_what_would_expire_first(void **state)
-{
+static void test_forgets_what_would_expire_first(void **state) {
     (void)state;
     struct table table;
     void *memory = calloc(1, table_bytes(1));
@@ -87,8 +83,7 @@ static void test_forgets_what_would_expire_first(void **state)
     free(memory);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_holds_what_was_added),
         cmocka_unit_test(test_keeps_nearly_as_many_keys_as_promised),

@@ -1,8 +1,7 @@
 // The verdict: thresholds, adjustments, boundaries, and each reason why a signal is only an alert.
 #include "fixture.h"
 
-static struct test_policy *simple_policy(struct route **route)
-{
+static struct test_policy *simple_policy(struct route **route) {
     struct test_policy *made = new_policy();
     add_consumer(made, "machines", "kind == \"signal\"");
     add_consumer(made, "people", "kind == \"alert\"");
@@ -21,7 +20,8 @@ struct verdict_case {
     const char *why;
 };
 
-#define EVENT(weight, ...) {.at_ms = START, .weights = {weight}, .n_weights = 1, __VA_ARGS__}
+#define EVENT(weight, ...) \
+    { .at_ms = START, .weights = {weight}, .n_weights = 1, __VA_ARGS__ }
 
 static const struct verdict_case cases[] = {
     {"below", EVENT(0.39), MODE_ENFORCE, .says = ""},
@@ -34,15 +34,15 @@ static const struct verdict_case cases[] = {
     {"mode alert, low", EVENT(0.5), MODE_ALERT, .says = "alert", .why = "below_threshold"},
     {"mode shadow", EVENT(0.9), MODE_SHADOW, .says = ""},
     {"adjusted down to a signal", EVENT(0.7, .adjust_signal = -0.15), MODE_ENFORCE, .says = "signal"},
-    {"adjusted up from a signal", EVENT(0.9, .adjust_signal = 0.1), MODE_ENFORCE,
-     .says = "alert", .why = "below_threshold"},
+    {"adjusted up from a signal", EVENT(0.9, .adjust_signal = 0.1), MODE_ENFORCE, .says = "alert",
+     .why = "below_threshold"},
     {"adjusted up from an alert", EVENT(0.5, .adjust_alert = 0.2), MODE_ENFORCE, .says = ""},
-    {"decimals meet in sums", EVENT(0.1, .adjust_alert = -0.3), MODE_ENFORCE, .says = "alert", .why = "below_threshold"},
+    {"decimals meet", EVENT(0.1, .adjust_alert = -0.3), MODE_ENFORCE, .says = "alert", .why = "below_threshold"},
     {"a threshold never passes 1", EVENT(1.0, .adjust_signal = 9), MODE_ENFORCE, .says = "signal"},
-    {"a threshold never passes 0", EVENT(0.0, .adjust_alert = -9), MODE_ENFORCE,
-     .says = "alert", .why = "below_threshold"},
-    {"a boundary lifts", EVENT(0.01), MODE_ENFORCE, .escalate_on = BOUNDARY_DATA,
-     .says = "alert", .why = "below_threshold"},
+    {"a threshold never passes 0", EVENT(0.0, .adjust_alert = -9), MODE_ENFORCE, .says = "alert",
+     .why = "below_threshold"},
+    {"a boundary lifts", EVENT(0.01), MODE_ENFORCE, .escalate_on = BOUNDARY_DATA, .says = "alert",
+     .why = "below_threshold"},
     {"another boundary does not", EVENT(0.01), MODE_ENFORCE, .escalate_on = BOUNDARY_TRUST, .says = ""},
     {"a boundary without its evidence", EVENT(-1), MODE_ENFORCE, .escalate_on = BOUNDARY_DATA, .says = ""},
     {"no subject", EVENT(0.9, .no_subject = true), MODE_ENFORCE, .says = "alert", .why = "unknown_subject"},
@@ -58,17 +58,16 @@ static const struct verdict_case cases[] = {
     {"unowned is fine", EVENT(0.9, .no_owner = true), MODE_ENFORCE, .allow_unowned = true, .says = "signal"},
     {"shared with a steward", EVENT(0.9, .no_owner = true, .shared = true, .steward = "sue"), MODE_ENFORCE,
      .says = "signal"},
-    {"a steward of what is not shared", EVENT(0.9, .no_owner = true, .steward = "sue"), MODE_ENFORCE,
-     .says = "alert", .why = "unowned"},
-    {"unknown before protected", EVENT(0.9, .subject = "*", .protected = true), MODE_ALERT,
-     .says = "alert", .why = "unknown_subject"},
-    {"protected before unowned", EVENT(0.9, .no_owner = true, .protected = true), MODE_ALERT,
-     .says = "alert", .why = "protected"},
+    {"a steward of what is not shared", EVENT(0.9, .no_owner = true, .steward = "sue"), MODE_ENFORCE, .says = "alert",
+     .why = "unowned"},
+    {"unknown before protected", EVENT(0.9, .subject = "*", .protected = true), MODE_ALERT, .says = "alert",
+     .why = "unknown_subject"},
+    {"protected before unowned", EVENT(0.9, .no_owner = true, .protected = true), MODE_ALERT, .says = "alert",
+     .why = "protected"},
     {"unowned before mode", EVENT(0.9, .no_owner = true), MODE_ALERT, .says = "alert", .why = "unowned"},
 };
 
-static void check_case(const struct verdict_case *c)
-{
+static void check_case(const struct verdict_case *c) {
     struct route *route;
     struct fixture f;
     struct test_policy *made = simple_policy(&route);
@@ -96,15 +95,13 @@ static void check_case(const struct verdict_case *c)
     free_policy(made);
 }
 
-static void test_table(void **state)
-{
+static void test_table(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         check_case(&cases[i]);
 }
 
-static void test_alert_owner_and_deadlines(void **state)
-{
+static void test_alert_owner_and_deadlines(void **state) {
     (void)state;
     struct route *route;
     struct fixture f;
@@ -134,8 +131,7 @@ static void test_alert_owner_and_deadlines(void **state)
     free_policy(made);
 }
 
-static void test_no_consumer(void **state)
-{
+static void test_no_consumer(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = new_policy();
@@ -150,8 +146,7 @@ static void test_no_consumer(void **state)
     free_policy(made);
 }
 
-static void test_alert_nobody_hears(void **state)
-{
+static void test_alert_nobody_hears(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = new_policy();
@@ -165,8 +160,7 @@ static void test_alert_nobody_hears(void **state)
     free_policy(made);
 }
 
-static void test_accepts_reads_the_record(void **state)
-{
+static void test_accepts_reads_the_record(void **state) {
     (void)state;
     struct fixture f;
     struct test_policy *made = new_policy();
@@ -190,8 +184,7 @@ static void test_accepts_reads_the_record(void **state)
     free_policy(made);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_alert_owner_and_deadlines),
