@@ -8,9 +8,12 @@
 // missing field does not hold, and neither does its negation: missing is not false.
 // has(x) asks for presence itself: false for what is absent, wherever on its way it is missing; true for a JSON null,
 // which is there. A step into a JSON value that has no such member or element is absent, however the document is
-// shaped; so is a step from null. Null itself is a value: it compares, and no other operation takes it. An error
+// shaped; so is a step from null. Null itself is a value: it compares, and no other operation takes it. As many
+// senders write null for what they do not have, such an operation is absent when its null comes out of the event, and
+// an error when the null stands in the condition; a null for a condition's whole result is absent too. An error
 // outweighs an absent value in `a && b`, `a || b`, all and exists; the other macros hang on every turn:
-// `list.filter(x, x.kind == "a")` is absent as soon as one x has no kind.
+// `list.filter(x, x.kind == "a")` is absent as soon as one x has no kind. An optional step (`raw.?user.?name`) from
+// what is absent, null or a JSON scalar is none.
 //
 // Language: https://github.com/google/cel-spec/blob/master/doc/langdef.md, with its extensions for strings, math,
 // optionals, network addresses, encoders (base64), bindings and two-variable macros. Beyond it: ip_in(address,
@@ -61,6 +64,10 @@ struct expr *expr_compile(struct str source, const struct expr_env *env, struct 
 // as in CEL's own programs that skip the check.
 struct expr *expr_compile_unchecked(struct str source, const struct expr_env *env, struct expr_error *error);
 void expr_free(struct expr *expr);
+// What to tell people of a `result` of expr_eval that is absent or an error: the part of the source it began at, and
+// the error or "raw.user.id is not there". Evaluates parts anew: not for every event.
+void expr_explain(const struct expr *expr, const struct value *slots, struct arena *scratch, const struct value *result,
+                  struct expr_error *out);
 enum value_type expr_type(const struct expr *expr); // static type of the result, VALUE_ANY if unknown
 struct str expr_source(const struct expr *expr);
 bool expr_is_constant(const struct expr *expr, struct value *out); // no slot is read: the value
@@ -74,7 +81,7 @@ size_t expr_slots(const struct expr *expr, int *slots, size_t max);
 struct value expr_eval(const struct expr *expr, const struct value *slots, struct arena *scratch, uint64_t fuel);
 
 enum expr_truth { EXPR_FALSE, EXPR_TRUE, EXPR_ABSENT, EXPR_FAILED };
-// The same for a condition; a result that is not a bool is EXPR_FAILED.
+// The same for a condition; a result that is not a bool is EXPR_FAILED, but EXPR_ABSENT when it is a null read.
 enum expr_truth expr_holds(const struct expr *expr, const struct value *slots, struct arena *scratch);
 
 // The caret picture for people: source line, caret under the column. Appends lines ending in '\n'.

@@ -5,15 +5,9 @@ static struct value calculate_ints(enum node_op op, int64_t a, int64_t b) {
     int64_t out = 0;
     bool over = false;
     switch (op) {
-    case NODE_ADD:
-        over = __builtin_add_overflow(a, b, &out);
-        break;
-    case NODE_SUB:
-        over = __builtin_sub_overflow(a, b, &out);
-        break;
-    case NODE_MUL:
-        over = __builtin_mul_overflow(a, b, &out);
-        break;
+    case NODE_ADD: over = __builtin_add_overflow(a, b, &out); break;
+    case NODE_SUB: over = __builtin_sub_overflow(a, b, &out); break;
+    case NODE_MUL: over = __builtin_mul_overflow(a, b, &out); break;
     default:
         if (b == 0)
             return value_error(op == NODE_DIV ? "division by zero" : "modulus by zero");
@@ -29,15 +23,9 @@ static struct value calculate_uints(enum node_op op, uint64_t a, uint64_t b) {
     uint64_t out = 0;
     bool over = false;
     switch (op) {
-    case NODE_ADD:
-        over = __builtin_add_overflow(a, b, &out);
-        break;
-    case NODE_SUB:
-        over = __builtin_sub_overflow(a, b, &out);
-        break;
-    case NODE_MUL:
-        over = __builtin_mul_overflow(a, b, &out);
-        break;
+    case NODE_ADD: over = __builtin_add_overflow(a, b, &out); break;
+    case NODE_SUB: over = __builtin_sub_overflow(a, b, &out); break;
+    case NODE_MUL: over = __builtin_mul_overflow(a, b, &out); break;
     default:
         if (b == 0)
             return value_error(op == NODE_DIV ? "division by zero" : "modulus by zero");
@@ -54,16 +42,11 @@ __attribute__((no_sanitize("float-divide-by-zero")))
 static struct value
 calculate_doubles(enum node_op op, double a, double b) {
     switch (op) {
-    case NODE_ADD:
-        return value_double(a + b);
-    case NODE_SUB:
-        return value_double(a - b);
-    case NODE_MUL:
-        return value_double(a * b);
-    case NODE_DIV:
-        return value_double(a / b);
-    default:
-        return no_overload();
+    case NODE_ADD: return value_double(a + b);
+    case NODE_SUB: return value_double(a - b);
+    case NODE_MUL: return value_double(a * b);
+    case NODE_DIV: return value_double(a / b);
+    default: return no_overload();
     }
 }
 

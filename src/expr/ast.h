@@ -82,7 +82,7 @@ struct node {
     uint32_t n;           // kids
     int32_t index;        // slot, or (first) local
     uint32_t n_functions;
-    struct node **kids;
+    struct node **kids; // a slot keeps, with n = 0, those of the selection that it was
     struct value constant;
     struct str name; // names, selections, calls
     struct str vars[2];
@@ -120,7 +120,8 @@ struct compile {
 
 // Records the first error; always NULL, so that a parser can return it.
 void *compile_fail(struct compile *compile, size_t offset, const char *format, ...) PENSTOCK_PRINTF(3, 4);
-void *compile_alloc(struct compile *compile, size_t bytes); // NULL with the error recorded
+void place_error(struct str source, struct expr_error *error); // line and column of its offset
+void *compile_alloc(struct compile *compile, size_t bytes);    // NULL with the error recorded
 struct node *parse_source(struct compile *compile);
 bool check_node(struct compile *compile, struct node *node);
 // Replaces a node that reads no slot by its value, where it has one.
@@ -170,14 +171,17 @@ struct run {
     struct value *locals;
     struct arena *scratch;
     uint64_t fuel;
+    bool reads_event;    // a null that an operation does not take then counts as missing
     const char *fatal;   // out of fuel or memory: no operator may absorb it
     struct regex *regex; // the last pattern that was computed
     struct str regex_pattern;
 };
 
 struct value eval_node(struct run *run, const struct node *node);
+// What an operation comes to whose operand `v`, the value of `node`, is absent, an error or of a type it does not take.
+struct value unfit(const struct run *run, const struct node *node, const struct value *v);
 // Keeps in *worst what a row of terms comes to when none decides it: a bool, then absent, then the first error.
-void note_worse(struct value *worst, const struct value *v);
+void note_worse(struct value *worst, struct value unfit_term);
 struct value eval_loop(struct run *run, const struct node *node);
 struct value eval_map_literal(struct run *run, const struct node *node);
 struct value eval_list_literal(struct run *run, const struct node *node);
@@ -198,6 +202,10 @@ static inline const struct value *eval_operand(struct run *run, const struct nod
 
 static inline bool is_settled(const struct value *v) {
     return v->type != VALUE_ABSENT && v->type != VALUE_ERROR;
+}
+// What many senders write for "there is none", unless it stands in the condition itself.
+static inline bool is_null_field(const struct run *run, const struct node *node, const struct value *v) {
+    return v->type == VALUE_NULL && run->reads_event && node->op != NODE_CONST;
 }
 static inline bool is_number(const struct value *v) {
     return v->type >= VALUE_INT && v->type <= VALUE_DOUBLE;

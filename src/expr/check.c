@@ -250,50 +250,30 @@ static bool check_if(struct compile *c, struct node *node) {
 
 static bool check_operator(struct compile *c, struct node *node) {
     switch (node->op) {
-    case NODE_OPT_FOUND:
-        node->type = VALUE_OPTIONAL;
-        return true;
-    case NODE_HAS:
-        node->type = VALUE_BOOL;
-        return true;
-    case NODE_LIST:
-        node->type = VALUE_LIST;
-        return true;
-    case NODE_MAP:
-        node->type = VALUE_MAP;
-        return true;
-    case NODE_AND:
-        return check_bools(c, node, "&&");
-    case NODE_OR:
-        return check_bools(c, node, "||");
-    case NODE_NOT:
-        return check_bools(c, node, "!");
-    case NODE_NEGATE:
-        return check_negation(c, node);
-    case NODE_IF:
-        return check_if(c, node);
+    case NODE_OPT_FOUND: node->type = VALUE_OPTIONAL; return true;
+    case NODE_HAS: node->type = VALUE_BOOL; return true;
+    case NODE_LIST: node->type = VALUE_LIST; return true;
+    case NODE_MAP: node->type = VALUE_MAP; return true;
+    case NODE_AND: return check_bools(c, node, "&&");
+    case NODE_OR: return check_bools(c, node, "||");
+    case NODE_NOT: return check_bools(c, node, "!");
+    case NODE_NEGATE: return check_negation(c, node);
+    case NODE_IF: return check_if(c, node);
     case NODE_EQ:
-    case NODE_NE:
-        return check_equality(c, node);
+    case NODE_NE: return check_equality(c, node);
     case NODE_LT:
     case NODE_LE:
     case NODE_GT:
-    case NODE_GE:
-        return check_order(c, node);
-    case NODE_IN:
-        return check_in(c, node) && prepare_in(c, node);
-    case NODE_CALL:
-        return check_call(c, node);
+    case NODE_GE: return check_order(c, node);
+    case NODE_IN: return check_in(c, node) && prepare_in(c, node);
+    case NODE_CALL: return check_call(c, node);
     case NODE_OPT_OR:
-    case NODE_OPT_OR_VALUE:
-        return check_alternative(c, node);
+    case NODE_OPT_OR_VALUE: return check_alternative(c, node);
     case NODE_SELECT:
     case NODE_INDEX:
     case NODE_OPT_SELECT:
-    case NODE_OPT_INDEX:
-        return check_selection(c, node);
-    default:
-        return check_arithmetic(c, node);
+    case NODE_OPT_INDEX: return check_selection(c, node);
+    default: return check_arithmetic(c, node);
     }
 }
 
@@ -305,15 +285,11 @@ bool check_over_kids(struct compile *c, struct node *node) {
 bool check_node(struct compile *c, struct node *node) {
     bool done = false;
     switch (node->op) {
-    case NODE_CONST:
-        node->type = node->constant.type;
-        return true;
-    case NODE_LOOP:
-        return check_loop(c, node) && fold_node(c, node);
+    case NODE_CONST: node->type = node->constant.type; return true;
+    case NODE_LOOP: return check_loop(c, node) && fold_node(c, node);
     case NODE_BIND:
     case NODE_OPT_MAP:
-    case NODE_OPT_FLAT_MAP:
-        return check_binding(c, node) && fold_node(c, node);
+    case NODE_OPT_FLAT_MAP: return check_binding(c, node) && fold_node(c, node);
     case NODE_NAME:
     case NODE_SELECT:
     case NODE_INDEX:
@@ -322,11 +298,8 @@ bool check_node(struct compile *c, struct node *node) {
         if (!resolve_chain(c, node, &done))
             return false;
         break;
-    case NODE_CALL:
-        resolve_namespace(c, node);
-        break;
-    default:
-        break;
+    case NODE_CALL: resolve_namespace(c, node); break;
+    default: break;
     }
     return done || (check_kids(c, node) && check_over_kids(c, node));
 }

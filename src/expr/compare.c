@@ -71,29 +71,22 @@ static bool equal_deep(struct run *run, const struct value *a, const struct valu
     if (!run_charge(run, 1))
         return false;
     switch (a->type) {
-    case VALUE_BOOL:
-        return a->boolean == b->boolean;
+    case VALUE_BOOL: return a->boolean == b->boolean;
     case VALUE_STRING:
     case VALUE_BYTES:
         return a->string.len == b->string.len && run_charge(run, a->string.len / 64) && str_eq(a->string, b->string);
-    case VALUE_TYPE:
-        return str_eq(a->string, b->string);
+    case VALUE_TYPE: return str_eq(a->string, b->string);
     case VALUE_TIMESTAMP:
-    case VALUE_DURATION:
-        return compare_times(a, b) == 0;
-    case VALUE_LIST:
-        return equal_lists(run, a, b, depth);
-    case VALUE_MAP:
-        return equal_maps(run, a, b, depth);
-    case VALUE_IP:
-        return memcmp(a->ip->bytes, b->ip->bytes, sizeof a->ip->bytes) == 0;
+    case VALUE_DURATION: return compare_times(a, b) == 0;
+    case VALUE_LIST: return equal_lists(run, a, b, depth);
+    case VALUE_MAP: return equal_maps(run, a, b, depth);
+    case VALUE_IP: return memcmp(a->ip->bytes, b->ip->bytes, sizeof a->ip->bytes) == 0;
     case VALUE_CIDR:
         return a->network->bits == b->network->bits &&
                memcmp(a->network->address.bytes, b->network->address.bytes, sizeof a->network->address.bytes) == 0;
     case VALUE_OPTIONAL:
         return !a->inner || !b->inner ? a->inner == b->inner : equal_deep(run, a->inner, b->inner, depth + 1);
-    default:
-        return a->type == VALUE_NULL;
+    default: return a->type == VALUE_NULL;
     }
 }
 
@@ -122,14 +115,10 @@ struct value order_values(struct run *run, enum node_op op, const struct value *
     if (order == ORDER_NONE && is_number(a))
         return value_bool(false);
     switch (op) {
-    case NODE_LT:
-        return value_bool(order < 0);
-    case NODE_LE:
-        return value_bool(order <= 0);
-    case NODE_GT:
-        return value_bool(order > 0);
-    default:
-        return value_bool(order >= 0);
+    case NODE_LT: return value_bool(order < 0);
+    case NODE_LE: return value_bool(order <= 0);
+    case NODE_GT: return value_bool(order > 0);
+    default: return value_bool(order >= 0);
     }
 }
 

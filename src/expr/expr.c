@@ -23,7 +23,7 @@ void *compile_alloc(struct compile *compile, size_t bytes) {
     return memory ? memory : compile_fail(compile, 0, "the condition is too big; split it");
 }
 
-static void place_error(struct str source, struct expr_error *error) {
+void place_error(struct str source, struct expr_error *error) {
     error->line = error->column = 1;
     for (size_t i = 0; i < error->offset && i < source.len; i++) {
         if (source.ptr[i] == '\n') {
@@ -121,7 +121,8 @@ size_t expr_slots(const struct expr *expr, int *slots, size_t max) {
 
 struct value expr_eval(const struct expr *expr, const struct value *slots, struct arena *scratch, uint64_t fuel) {
     struct value locals[EXPR_LOCALS_MAX];
-    struct run run = {.slots = slots, .locals = locals, .scratch = scratch, .fuel = fuel};
+    struct run run = {
+        .slots = slots, .locals = locals, .scratch = scratch, .fuel = fuel, .reads_event = expr->n_slots > 0};
     struct value out = eval_node(&run, expr->root);
     if (run.regex)
         regex_free(run.regex);
@@ -132,5 +133,6 @@ enum expr_truth expr_holds(const struct expr *expr, const struct value *slots, s
     struct value v = expr_eval(expr, slots, scratch, EXPR_FUEL_DEFAULT);
     if (v.type == VALUE_BOOL)
         return v.boolean ? EXPR_TRUE : EXPR_FALSE;
-    return v.type == VALUE_ABSENT ? EXPR_ABSENT : EXPR_FAILED;
+    bool missing = v.type == VALUE_ABSENT || (v.type == VALUE_NULL && expr->n_slots > 0);
+    return missing ? EXPR_ABSENT : EXPR_FAILED;
 }

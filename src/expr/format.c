@@ -148,22 +148,15 @@ static bool write_hex(struct writer *w, const struct value *v, bool upper) {
 
 static bool write_verb(struct writer *w, char verb, int precision, const struct value *v) {
     switch (verb) {
-    case 's':
-        return write_value(w, v, 0);
-    case 'd':
-        return write_decimal(w, v);
+    case 's': return write_value(w, v, 0);
+    case 'd': return write_decimal(w, v);
     case 'f':
-    case 'e':
-        return write_real(w, v, verb, precision);
-    case 'b':
-        return write_bits(w, v, 1, false);
-    case 'o':
-        return write_bits(w, v, 3, false);
+    case 'e': return write_real(w, v, verb, precision);
+    case 'b': return write_bits(w, v, 1, false);
+    case 'o': return write_bits(w, v, 3, false);
     case 'x':
-    case 'X':
-        return write_hex(w, v, verb == 'X');
-    default:
-        return fail(w, "format: no such verb; there are %s %d %f %e %b %o %x %X %%");
+    case 'X': return write_hex(w, v, verb == 'X');
+    default: return fail(w, "format: no such verb; there are %s %d %f %e %b %o %x %X %%");
     }
 }
 

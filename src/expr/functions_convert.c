@@ -19,19 +19,15 @@ static struct value to_int(struct run *run, const struct node *node, const struc
     int64_t n;
     (void)run, (void)node;
     switch (args->type) {
-    case VALUE_UINT:
-        return args->uint64 > INT64_MAX ? value_error("int overflow") : value_int((int64_t)args->uint64);
+    case VALUE_UINT: return args->uint64 > INT64_MAX ? value_error("int overflow") : value_int((int64_t)args->uint64);
     case VALUE_DOUBLE:
         // Both borders are out: as doubles they stand for their neighbours as well.
         if (!(args->real > -9223372036854775808.0 && args->real < 9223372036854775808.0))
             return value_error("int overflow");
         return value_int((int64_t)args->real);
-    case VALUE_STRING:
-        return str_to_int64(args->string, &n) ? value_int(n) : value_error("this string is not an int");
-    case VALUE_TIMESTAMP:
-        return value_int(args->seconds);
-    default:
-        return *args;
+    case VALUE_STRING: return str_to_int64(args->string, &n) ? value_int(n) : value_error("this string is not an int");
+    case VALUE_TIMESTAMP: return value_int(args->seconds);
+    default: return *args;
     }
 }
 
@@ -39,8 +35,7 @@ static struct value to_uint(struct run *run, const struct node *node, const stru
     uint64_t n = 0;
     (void)run, (void)node;
     switch (args->type) {
-    case VALUE_INT:
-        return args->int64 < 0 ? value_error("uint overflow") : value_uint((uint64_t)args->int64);
+    case VALUE_INT: return args->int64 < 0 ? value_error("uint overflow") : value_uint((uint64_t)args->int64);
     case VALUE_DOUBLE:
         if (!(args->real > -1.0 && args->real < 18446744073709551616.0) || args->real < 0)
             return value_error("uint overflow");
@@ -53,8 +48,7 @@ static struct value to_uint(struct run *run, const struct node *node, const stru
                 return value_error("this string is not a uint");
         }
         return args->string.len > 0 ? value_uint(n) : value_error("this string is not a uint");
-    default:
-        return *args;
+    default: return *args;
     }
 }
 
@@ -67,18 +61,15 @@ static struct value to_double(struct run *run, const struct node *node, const st
     double d;
     (void)run, (void)node;
     switch (args->type) {
-    case VALUE_INT:
-        return value_double((double)args->int64);
-    case VALUE_UINT:
-        return value_double((double)args->uint64);
+    case VALUE_INT: return value_double((double)args->int64);
+    case VALUE_UINT: return value_double((double)args->uint64);
     case VALUE_STRING:
         for (size_t i = 0; i < COUNT_OF(words); i++) {
             if (str_eq_fold(args->string, str_of(words[i].text)))
                 return value_double(words[i].value);
         }
         return str_to_double(args->string, &d) ? value_double(d) : value_error("this string is not a number");
-    default:
-        return *args;
+    default: return *args;
     }
 }
 
@@ -226,23 +217,13 @@ struct value text_of(struct run *run, const struct value *v) {
     struct value time;
     int len = 0;
     switch (v->type) {
-    case VALUE_NULL:
-        return value_string(STR("null"));
-    case VALUE_BOOL:
-        return value_string(v->boolean ? STR("true") : STR("false"));
-    case VALUE_INT:
-        len = snprintf(out, sizeof out, "%lld", (long long)v->int64);
-        break;
-    case VALUE_UINT:
-        len = snprintf(out, sizeof out, "%llu", (unsigned long long)v->uint64);
-        break;
-    case VALUE_DOUBLE:
-        len = (int)double_text(v->real, out);
-        break;
-    case VALUE_STRING:
-        return *v;
-    case VALUE_TYPE:
-        return value_string(v->string);
+    case VALUE_NULL: return value_string(STR("null"));
+    case VALUE_BOOL: return value_string(v->boolean ? STR("true") : STR("false"));
+    case VALUE_INT: len = snprintf(out, sizeof out, "%lld", (long long)v->int64); break;
+    case VALUE_UINT: len = snprintf(out, sizeof out, "%llu", (unsigned long long)v->uint64); break;
+    case VALUE_DOUBLE: len = (int)double_text(v->real, out); break;
+    case VALUE_STRING: return *v;
+    case VALUE_TYPE: return value_string(v->string);
     case VALUE_BYTES:
         if (!run_charge(run, v->string.len / 64))
             return run_failure(run);
@@ -252,16 +233,10 @@ struct value text_of(struct run *run, const struct value *v) {
             return value_error("timestamp out of range: only the years 1 to 9999 exist");
         len = (int)time_format(time.seconds, time.nanos, out);
         break;
-    case VALUE_DURATION:
-        len = (int)duration_text(v, out);
-        break;
-    case VALUE_IP:
-        len = (int)ip_format(v->ip, out);
-        break;
-    case VALUE_CIDR:
-        return network_text(run, v->network);
-    default:
-        return no_overload();
+    case VALUE_DURATION: len = (int)duration_text(v, out); break;
+    case VALUE_IP: len = (int)ip_format(v->ip, out); break;
+    case VALUE_CIDR: return network_text(run, v->network);
+    default: return no_overload();
     }
     return text_copy(run, out, (size_t)len);
 }

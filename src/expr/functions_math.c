@@ -40,10 +40,10 @@ static struct value least(struct run *run, const struct node *node, const struct
     return extreme_of(run, node, args, -1);
 }
 
-#define ON_DOUBLE(function_name, result)                                                                               \
-    static struct value function_name(struct run *run, const struct node *node, const struct value *args) {            \
-        (void)run, (void)node;                                                                                         \
-        return result;                                                                                                 \
+#define ON_DOUBLE(function_name, result) \
+    static struct value function_name(struct run *run, const struct node *node, const struct value *args) { \
+        (void)run, (void)node; \
+        return result; \
     }
 ON_DOUBLE(math_ceil, value_double(ceil(args->real)))
 ON_DOUBLE(math_floor, value_double(floor(args->real)))

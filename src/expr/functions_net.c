@@ -130,10 +130,10 @@ static unsigned ip_classes(const struct ip_address *ip) {
     return is | (is == 0 && b[0] != 0xFF ? GLOBAL_UNICAST : 0u);
 }
 
-#define IS_CLASS(function_name, class)                                                                                 \
-    static struct value function_name(struct run *run, const struct node *node, const struct value *args) {            \
-        (void)run, (void)node;                                                                                         \
-        return value_bool((ip_classes(args->ip) & (class)) != 0);                                                      \
+#define IS_CLASS(function_name, class) \
+    static struct value function_name(struct run *run, const struct node *node, const struct value *args) { \
+        (void)run, (void)node; \
+        return value_bool((ip_classes(args->ip) & (class)) != 0); \
     }
 IS_CLASS(is_unspecified, UNSPECIFIED)
 IS_CLASS(is_loopback, LOOPBACK)

@@ -14,28 +14,19 @@ static struct value optional_none(struct run *run, const struct node *node, cons
 
 static bool is_zero_value(const struct value *v) {
     switch (v->type) {
-    case VALUE_NULL:
-        return true;
-    case VALUE_BOOL:
-        return !v->boolean;
+    case VALUE_NULL: return true;
+    case VALUE_BOOL: return !v->boolean;
     case VALUE_INT:
-    case VALUE_UINT:
-        return v->uint64 == 0;
-    case VALUE_DOUBLE:
-        return v->real == 0;
+    case VALUE_UINT: return v->uint64 == 0;
+    case VALUE_DOUBLE: return v->real == 0;
     case VALUE_STRING:
-    case VALUE_BYTES:
-        return v->string.len == 0;
+    case VALUE_BYTES: return v->string.len == 0;
     case VALUE_DURATION:
-    case VALUE_TIMESTAMP:
-        return v->seconds == 0 && v->nanos == 0;
+    case VALUE_TIMESTAMP: return v->seconds == 0 && v->nanos == 0;
     case VALUE_LIST:
-    case VALUE_MAP:
-        return value_size(v) == 0;
-    case VALUE_OPTIONAL:
-        return !v->inner;
-    default:
-        return false;
+    case VALUE_MAP: return value_size(v) == 0;
+    case VALUE_OPTIONAL: return !v->inner;
+    default: return false;
     }
 }
 

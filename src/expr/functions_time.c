@@ -75,12 +75,12 @@ static bool local_calendar(const struct node *node, const struct value *args, st
     return true;
 }
 
-#define ACCESSOR(function_name, what)                                                                                  \
-    static struct value function_name(struct run *run, const struct node *node, const struct value *args) {            \
-        struct calendar c;                                                                                             \
-        struct value error;                                                                                            \
-        (void)run;                                                                                                     \
-        return local_calendar(node, args, &c, &error) ? value_int(what) : error;                                       \
+#define ACCESSOR(function_name, what) \
+    static struct value function_name(struct run *run, const struct node *node, const struct value *args) { \
+        struct calendar c; \
+        struct value error; \
+        (void)run; \
+        return local_calendar(node, args, &c, &error) ? value_int(what) : error; \
     }
 ACCESSOR(full_year, c.year)
 ACCESSOR(month, c.month - 1)
@@ -113,9 +113,9 @@ static struct value duration_milliseconds(struct run *run, const struct node *no
     return value_int(args->nanos / 1000000);
 }
 
-#define TIMES(name, function)                                                                                          \
-    {name, "t", 'i', true, function}, {                                                                                \
-        name, "ts", 'i', true, function                                                                                \
+#define TIMES(name, function) \
+    {name, "t", 'i', true, function}, { \
+        name, "ts", 'i', true, function \
     }
 
 static const struct function functions[] = {

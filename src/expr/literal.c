@@ -50,15 +50,10 @@ static size_t escape_digits(char c, int *base) {
     *base = 16;
     switch (c) {
     case 'x':
-    case 'X':
-        return 2;
-    case 'u':
-        return 4;
-    case 'U':
-        return 8;
-    default:
-        *base = 8;
-        return c >= '0' && c <= '3' ? 3 : 0;
+    case 'X': return 2;
+    case 'u': return 4;
+    case 'U': return 8;
+    default: *base = 8; return c >= '0' && c <= '3' ? 3 : 0;
     }
 }
 
@@ -133,23 +128,16 @@ static bool text_value(struct compile *compile, const struct token *token, struc
 bool literal_value(struct compile *compile, const struct token *token, bool minus, struct value *out) {
     uint64_t n = 0;
     switch (token->kind) {
-    case TOKEN_INT:
-        return int_value(compile, token, minus, out);
+    case TOKEN_INT: return int_value(compile, token, minus, out);
     case TOKEN_UINT:
         if (!whole_number(token->text, &n))
             return compile_fail(compile, token->offset, "this number does not fit a uint (64 bits)") != NULL;
         *out = value_uint(n);
         return true;
-    case TOKEN_DOUBLE:
-        return double_value(compile, token, out);
+    case TOKEN_DOUBLE: return double_value(compile, token, out);
     case TOKEN_TRUE:
-    case TOKEN_FALSE:
-        *out = value_bool(token->kind == TOKEN_TRUE);
-        return true;
-    case TOKEN_NULL:
-        *out = (struct value){.type = VALUE_NULL};
-        return true;
-    default:
-        return text_value(compile, token, out);
+    case TOKEN_FALSE: *out = value_bool(token->kind == TOKEN_TRUE); return true;
+    case TOKEN_NULL: *out = (struct value){.type = VALUE_NULL}; return true;
+    default: return text_value(compile, token, out);
     }
 }

@@ -36,7 +36,7 @@ static struct value loop_row(struct run *run, const struct node *loop, struct wa
             if (v->boolean == decisive)
                 return value_bool(decisive);
         } else {
-            note_worse(&worst, v);
+            note_worse(&worst, unfit(run, loop->kids[1], v));
         }
     }
     return run->fatal ? run_failure(run) : worst;
@@ -48,7 +48,7 @@ static struct value loop_exists_one(struct run *run, const struct node *loop, st
     while (walk_next(run, walk)) {
         const struct value *v = eval_operand(run, loop->kids[1], &space);
         if (v->type != VALUE_BOOL)
-            return is_settled(v) ? no_overload() : *v;
+            return unfit(run, loop->kids[1], v);
         count += v->boolean;
     }
     return run->fatal ? run_failure(run) : value_bool(count == 1);
@@ -62,7 +62,7 @@ static bool turn_holds(struct run *run, const struct node *loop, bool *holds, st
         return true;
     struct value space;
     const struct value *v = eval_operand(run, loop->kids[1], &space);
-    *bad = is_settled(v) ? no_overload() : *v;
+    *bad = unfit(run, loop->kids[1], v);
     *holds = v->type == VALUE_BOOL && v->boolean;
     return v->type == VALUE_BOOL;
 }
@@ -118,30 +118,23 @@ static struct value loop_map(struct run *run, const struct node *loop, const str
 struct value eval_loop(struct run *run, const struct node *loop) {
     struct value space, range = *eval_operand(run, loop->kids[0], &space);
     struct walk walk;
-    if (!is_settled(&range))
-        return range;
     if (!walk_begin(run, loop, &range, &walk))
-        return no_overload();
+        return unfit(run, loop->kids[0], &range);
     switch (loop->loop) {
-    case LOOP_ALL:
-        return loop_row(run, loop, &walk, false);
-    case LOOP_EXISTS:
-        return loop_row(run, loop, &walk, true);
-    case LOOP_EXISTS_ONE:
-        return loop_exists_one(run, loop, &walk);
+    case LOOP_ALL: return loop_row(run, loop, &walk, false);
+    case LOOP_EXISTS: return loop_row(run, loop, &walk, true);
+    case LOOP_EXISTS_ONE: return loop_exists_one(run, loop, &walk);
     case LOOP_TRANSFORM_MAP:
-    case LOOP_TRANSFORM_ENTRY:
-        return loop_map(run, loop, &range, &walk);
-    default:
-        return loop_list(run, loop, &range, &walk);
+    case LOOP_TRANSFORM_ENTRY: return loop_map(run, loop, &range, &walk);
+    default: return loop_list(run, loop, &range, &walk);
     }
 }
 
 // An element marked with '?': *skip when it is none. False: *v is what the literal comes to.
-static bool unwrap_element(struct value *v, bool *skip) {
+static bool unwrap_element(const struct run *run, const struct node *node, struct value *v, bool *skip) {
     *skip = v->type == VALUE_OPTIONAL && !v->inner;
     if (v->type != VALUE_OPTIONAL) {
-        *v = is_settled(v) ? no_overload() : *v;
+        *v = unfit(run, node, v);
         return false;
     }
     if (v->inner)
@@ -155,7 +148,7 @@ struct value eval_list_literal(struct run *run, const struct node *node) {
     for (uint32_t i = 0; items && i < node->n; i++) {
         bool skip = false;
         struct value space, v = *eval_operand(run, node->kids[i], &space);
-        if (!is_settled(&v) || (node->optional && node->optional[i] && !unwrap_element(&v, &skip)))
+        if (!is_settled(&v) || (node->optional && node->optional[i] && !unwrap_element(run, node->kids[i], &v, &skip)))
             return v;
         if (!skip)
             items[n++] = v;
@@ -172,7 +165,8 @@ struct value eval_map_literal(struct run *run, const struct node *node) {
         if (!is_settled(&key))
             return key;
         struct value v = *eval_operand(run, node->kids[i + 1], &space);
-        if (!is_settled(&v) || (node->optional && node->optional[i / 2] && !unwrap_element(&v, &skip)))
+        if (!is_settled(&v) ||
+            (node->optional && node->optional[i / 2] && !unwrap_element(run, node->kids[i + 1], &v, &skip)))
             return v;
         if (skip)
             continue;

@@ -15,16 +15,11 @@ static bool accept(struct parser *p, int kind) {
 
 static const char *token_name(int kind) {
     switch (kind) {
-    case ')':
-        return "')'";
-    case ']':
-        return "']'";
-    case '}':
-        return "'}'";
-    case ':':
-        return "':'";
-    default:
-        return "an expression";
+    case ')': return "')'";
+    case ']': return "']'";
+    case '}': return "'}'";
+    case ':': return "':'";
+    default: return "an expression";
     }
 }
 
@@ -213,15 +208,11 @@ static struct node *parse_primary(struct parser *p, bool minus) {
         advance(p);
         node = parse_expression(p);
         return node && expect(p, ')') ? node : NULL;
-    case '[':
-        return parse_literal_items(p, ']', NODE_LIST);
-    case '{':
-        return parse_literal_items(p, '}', NODE_MAP);
+    case '[': return parse_literal_items(p, ']', NODE_LIST);
+    case '{': return parse_literal_items(p, '}', NODE_MAP);
     case '.':
-    case TOKEN_NAME:
-        return parse_name(p);
-    default:
-        return unexpected(p, "an expression");
+    case TOKEN_NAME: return parse_name(p);
+    default: return unexpected(p, "an expression");
     }
 }
 

@@ -37,27 +37,27 @@ struct value select_key(struct run *run, const struct value *from, const struct 
             !from->container.source->at(from->container.source, from->container.node, (size_t)index, &out))
             return value_absent();
         return out;
-    case VALUE_OPTIONAL:
-        return select_optional(run, from, key);
+    case VALUE_OPTIONAL: return select_optional(run, from, key);
     case VALUE_NULL:
     case VALUE_BOOL:
     case VALUE_INT:
     case VALUE_UINT:
     case VALUE_DOUBLE:
-    case VALUE_STRING:
-        return is_key(key) ? value_absent() : no_overload();
-    default:
-        return no_overload();
+    case VALUE_STRING: return is_key(key) ? value_absent() : no_overload();
+    default: return no_overload();
     }
 }
 
-// An optional selection asks for a member or an element: what holds neither is an error, as in CEL.
+// An optional selection asks for a member or an element: what holds neither is an error, as in CEL, but none where
+// events are read: the environment may have taken that step itself, and it finds nothing there.
 struct value select_optional(struct run *run, const struct value *from, const struct value *key) {
     if (from->type == VALUE_OPTIONAL) {
         if (!from->inner)
             return *from;
         from = from->inner;
     }
+    if (run->reads_event && from->type >= VALUE_NULL && from->type <= VALUE_STRING)
+        return make_optional(run, NULL);
     if (from->type != VALUE_MAP && from->type != VALUE_LIST)
         return no_overload();
     struct value found = select_key(run, from, key);

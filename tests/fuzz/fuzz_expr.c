@@ -1,15 +1,22 @@
 // fuzz_expr: any text as a condition, compiled with and without the check and evaluated with little fuel and memory.
 // The first byte chooses how much of a path the environment resolves. Beyond crashes it holds the compiler to one law:
-// what the check lets through comes to the same with and without the check.
+// what the check lets through comes to the same with and without the check; and every result that is no value has an
+// explanation within the text.
 //
-//     clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Iinclude -Isrc/expr -Itests/unit/expr
+//     clang++ -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Iinclude -Isrc/expr -Itests/unit/expr -x c
 //         tests/fuzz/fuzz_expr.c src/expr/*.c src/base/*.c -x c++ src/expr/regex.cc -lre2 -lxxhash -lm
 #include "test_names.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct value evaluate(struct expr *expr, const struct names *names, struct arena *scratch) {
-    return expr_eval(expr, names->slots, scratch, 20000);
+    struct value v = expr_eval(expr, names->slots, scratch, 20000);
+    struct expr_error error;
+    if (!is_settled(&v)) {
+        expr_explain(expr, names->slots, scratch, &v, &error);
+        must(error.text[0] != '\0' && error.offset <= expr_source(expr).len && error.line > 0 && error.column > 0);
+    }
+    return v;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -164,11 +164,77 @@ static void test_picture_of_a_long_line_is_cut(void **state) {
     names_free(&names);
 }
 
+static void test_results_are_explained(void **state) {
+    static const struct {
+        const char *source;
+        unsigned line, column;
+        const char *says; // the whole message
+    } all[] = {
+        {"true &&\n 'é' < event.gone", 2, 14, "event.gone is not there"},
+        {"raw.people[1].age > 3", 1, 15, "raw.people[1].age is not there"},
+        {"raw.no['k']", 1, 7, "raw.no[\"k\"] is not there"},
+        {"raw.list[raw.n] == 'x'", 1, 9, "a field that this hangs on is not there"},
+        {"!raw.text.startsWith(raw.nothing)", 1, 26, "raw.nothing is null"},
+        {"raw.n == 5 && 10 < raw.nothing", 1, 24, "raw.nothing is null"},
+        {"raw.nothing ? 1 : 2", 1, 5, "raw.nothing is null"},
+        {"raw.nothing.exists(x, x == 'a')", 1, 5, "raw.nothing is null"},
+        {"raw.list.all(x, x != event.gone)", 1, 10, "a field that this hangs on is not there"},
+        {"raw.n == 5 ? 1 / (raw.n - 5) : 2 / (raw.n - 5)", 1, 16, "division by zero"},
+        {"raw.n == 6 ? 1 / (raw.n - 5) : 2 / (raw.n - 5)", 1, 34, "division by zero"},
+        {"event.gone == 'x' || raw.n + 9223372036854775807 > 0", 1, 28, "int overflow"},
+        {"cel.bind(x, raw.n / (raw.n - 5), x > 3)", 1, 19, "division by zero"},
+        {"raw.text.matches('(' + raw.text)", 1, 10, "not a regular expression (RE2 syntax)"},
+    };
+    size_t wrong = 0;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        struct names names;
+        struct expr_error error;
+        names_init(&names, 4);
+        struct expr *expr = expr_compile(str_of(all[i].source), &names.env, &error);
+        assert_non_null(expr);
+        struct value result = expr_eval(expr, names.slots, names.arena, EXPR_FUEL_DEFAULT);
+        assert_true(!is_settled(&result));
+        expr_explain(expr, names.slots, names.arena, &result, &error);
+        if (error.line != all[i].line || error.column != all[i].column || strcmp(error.text, all[i].says) != 0) {
+            wrong++;
+            printf("%s\n    %u:%u %s\n", all[i].source, error.line, error.column, error.text);
+        }
+        expr_free(expr);
+        names_free(&names);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+static void test_what_cannot_be_evaluated_anew_is_explained_too(void **state) {
+    struct names names;
+    struct expr_error error;
+    (void)state;
+    names_init(&names, 4);
+    struct expr *expr = expr_compile(STR("true && raw.list.all(x, x != event.action)"), &names.env, &error);
+    assert_non_null(expr);
+    struct value result = expr_eval(expr, names.slots, names.arena, 3);
+    assert_int_equal(result.type, VALUE_ERROR);
+    expr_explain(expr, names.slots, names.arena, &result, &error);
+    assert_int_equal(error.column, 6);
+    assert_string_equal(error.text, "the evaluation took more steps than it may");
+    struct arena *full = arena_fixed(16);
+    while (arena_alloc(full, 1))
+        continue;
+    expr_explain(expr, names.slots, full, &result, &error);
+    assert_string_equal(error.text, "the evaluation took more steps than it may");
+    arena_free(full);
+    expr_free(expr);
+    names_free(&names);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mistakes_are_placed_and_explained),
         cmocka_unit_test(test_picture_has_a_caret),
         cmocka_unit_test(test_picture_of_a_long_line_is_cut),
+        cmocka_unit_test(test_results_are_explained),
+        cmocka_unit_test(test_what_cannot_be_evaluated_anew_is_explained_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

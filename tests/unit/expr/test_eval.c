@@ -116,6 +116,88 @@ static void test_presence(void **state) {
     assert_int_equal(check_all(all, COUNT_OF(all)), 0);
 }
 
+static void test_null_is_missing_where_nothing_takes_it(void **state) {
+    static const struct expectation all[] = {
+        {"raw.nothing == null", EXPR_TRUE},
+        {"raw.nothing != 'x'", EXPR_TRUE},
+        {"raw.nothing == 'x'", EXPR_FALSE},
+        {"has(raw.nothing)", EXPR_TRUE},
+        {"raw.nothing in ['a', null]", EXPR_TRUE},
+        {"raw.nothing in ['a', 'b']", EXPR_FALSE},
+        {"raw.nothing in raw.map", EXPR_FALSE},
+        {"type(raw.nothing) == type(null)", EXPR_TRUE},
+        {"raw.nothing.matches('x')", EXPR_ABSENT},
+        {"!raw.nothing.matches('x')", EXPR_ABSENT},
+        {"raw.nothing.matches('x') || raw.n == 5", EXPR_TRUE},
+        {"raw.nothing.matches('x') && raw.n == 6", EXPR_FALSE},
+        {"raw.text.contains(raw.nothing)", EXPR_ABSENT},
+        {"ip_in(raw.nothing, ['10.0.0.0/8'])", EXPR_ABSENT},
+        {"!ip_in(event.ip, raw.nothing)", EXPR_ABSENT},
+        {"eq_fold(raw.nothing, 'a')", EXPR_ABSENT},
+        {"string(raw.nothing) == ''", EXPR_ABSENT},
+        {"timestamp(raw.nothing) > event.time", EXPR_ABSENT},
+        {"size(raw.nothing) == 0", EXPR_ABSENT},
+        {"raw.nothing > 5", EXPR_ABSENT},
+        {"5 <= raw.nothing", EXPR_ABSENT},
+        {"raw.nothing + 'x' == 'x'", EXPR_ABSENT},
+        {"-raw.nothing == 0", EXPR_ABSENT},
+        {"raw.nothing", EXPR_ABSENT},
+        {"!raw.nothing", EXPR_ABSENT},
+        {"raw.nothing && true", EXPR_ABSENT},
+        {"raw.nothing && false", EXPR_FALSE},
+        {"false || raw.nothing", EXPR_ABSENT},
+        {"raw.nothing || raw.n / 0 == 1", EXPR_FAILED},
+        {"raw.nothing ? true : true", EXPR_ABSENT},
+        {"'a' in raw.nothing", EXPR_ABSENT},
+        {"!('a' in raw.nothing)", EXPR_ABSENT},
+        {"raw.map[raw.nothing] == 1", EXPR_ABSENT},
+        {"has(raw.map[raw.nothing])", EXPR_ABSENT},
+        {"raw.nothing.exists(x, x == 'a')", EXPR_ABSENT},
+        {"raw.mixed.exists(x, x.startsWith('a'))", EXPR_TRUE},
+        {"raw.mixed.exists(x, x.startsWith('b'))", EXPR_ABSENT},
+        {"raw.mixed.all(x, x.startsWith('a'))", EXPR_ABSENT},
+        {"raw.mixed.filter(x, x != null).all(x, x.startsWith('a'))", EXPR_TRUE},
+        {"raw.mixed.exists(x, x)", EXPR_FAILED},
+        {"raw.mixed.map(x, x + '!').size() == 2", EXPR_ABSENT},
+        {"raw.nothing.orValue('x') == 'x'", EXPR_ABSENT},
+        {"raw.?nothing.orValue('x') == null", EXPR_TRUE},
+        {"raw.?nothing.?x.orValue('x') == 'x'", EXPR_TRUE},
+        {"raw.nothing.?x.orValue('x') == 'x'", EXPR_TRUE},
+        {"raw.nothing[?0].orValue('x') == 'x'", EXPR_TRUE},
+        {"raw.no.?x.orValue('x') == 'x'", EXPR_TRUE},
+        {"raw.no[?'x'].orValue('x') == 'x'", EXPR_TRUE},
+        {"raw.no.way[?0].orValue('x') == 'x'", EXPR_TRUE},
+        {"raw.text.?x.orValue('x') == 'x'", EXPR_TRUE},
+        {"raw.list[?raw.n].orValue('x') == 'x'", EXPR_TRUE},
+        {"dyn(event.time).?x.hasValue()", EXPR_FAILED},
+        {"cel.bind(x, raw.nothing, x < 3)", EXPR_ABSENT},
+        {"[?raw.nothing].size() == 0", EXPR_ABSENT},
+        // one that stands in the condition is a mistake
+        {"raw.n == 5 && dyn([null])[raw.n - 5] == null", EXPR_TRUE},
+        {"(raw.n < 0 || dyn(raw.n)) && raw.n == 5", EXPR_FAILED},
+        {"[1, 2].exists(x, x < raw.nothing)", EXPR_ABSENT},
+    };
+    (void)state;
+    assert_int_equal(check_all(all, COUNT_OF(all)), 0);
+}
+
+static void test_literal_null_is_a_mistake(void **state) {
+    static const char *const sources[] = {"raw.n > null", "null.matches('x')", "dyn(null) + 1 == raw.n", "!null",
+                                          "raw.n == 5 && null"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(sources); i++) {
+        struct names names;
+        struct expr_error error;
+        names_init(&names, 4);
+        assert_null(expr_compile(str_of(sources[i]), &names.env, &error));
+        struct expr *expr = expr_compile_unchecked(str_of(sources[i]), &names.env, &error);
+        assert_non_null(expr);
+        assert_int_equal(expr_holds(expr, names.slots, names.arena), EXPR_FAILED);
+        expr_free(expr);
+        names_free(&names);
+    }
+}
+
 static void test_own_functions(void **state) {
     static const struct expectation all[] = {
         {"ip_in(event.ip, '203.0.113.0/24')", EXPR_TRUE},
@@ -277,6 +359,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_missing_is_not_false),
         cmocka_unit_test(test_presence),
+        cmocka_unit_test(test_null_is_missing_where_nothing_takes_it),
+        cmocka_unit_test(test_literal_null_is_a_mistake),
         cmocka_unit_test(test_own_functions),
         cmocka_unit_test(test_operators),
         cmocka_unit_test(test_time_zones),

@@ -86,7 +86,7 @@ static size_t resolve_name(void *ctx, struct path chain, struct expr_ref *out, s
 static struct value make_document(struct arena *arena) {
     static const struct value text = {.type = VALUE_STRING, .string = {"hello", 5}},
                               seven = {.type = VALUE_INT, .int64 = 7};
-    static struct value list[3], networks[2], person[2], other[4], people[2], map[2], raw[22];
+    static struct value list[3], networks[2], person[2], other[4], people[2], map[2], mixed[2], raw[24];
     for (size_t i = 0; i < 3; i++)
         list[i] = value_string((struct str){&"abc"[i], 1});
     networks[0] = value_string(STR("10.0.0.0/8"));
@@ -99,6 +99,8 @@ static struct value make_document(struct arena *arena) {
     people[1] = value_map(arena, person, 1);
     map[0] = value_string(STR("k"));
     map[1] = seven;
+    mixed[0] = value_string(STR("a"));
+    mixed[1] = (struct value){.type = VALUE_NULL};
     const struct value pairs[] = {
         value_string(STR("text")),       text,
         value_string(STR("n")),          value_int(5),
@@ -110,6 +112,7 @@ static struct value make_document(struct arena *arena) {
         value_string(STR("networks")),   value_list(arena, networks, 2),
         value_string(STR("people")),     value_list(arena, people, 2),
         value_string(STR("map")),        value_map(arena, map, 1),
+        value_string(STR("mixed")),      value_list(arena, mixed, 2),
         value_string(STR("with space")), value_int(1),
     };
     must(sizeof pairs == sizeof raw);
