@@ -279,6 +279,7 @@ static void test_dead_letters(void **state) {
     assert_int_equal(last_of(&f, 1)->kind, OUTPUT_IS_DEAD_LETTER);
     assert_string_equal(f.said[0].consumer, "");
     assert_int_equal(f.said[0].seq, 1);
+    check_position(&f, 3);
     give_dead_letter(&f, 3);
     assert_int_equal(f.n_said, 1);
     // One event may give a dead letter and a candidate, in either order.

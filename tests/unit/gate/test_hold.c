@@ -100,6 +100,35 @@ static void test_nobody_overtakes(void **state) {
     free_policy(made);
 }
 
+// Two queues are due at the same moment, and there is one token for both: whichever is looked at first, the surer goes.
+static void test_nobody_overtakes_from_another_queue(void **state) {
+    (void)state;
+    for (int i = 0; i < 16; i++) {
+        struct fixture f;
+        struct test_policy *made = new_policy();
+        char name[16];
+        snprintf(name, sizeof name, "name-%d", i);
+        add_consumer(made, "machines", "kind == \"signal\"");
+        add_evidence(add_route(made, "misuse"), "odd", BOUNDARY_DATA);
+        made->routes[0].threshold_signal = 0.1;
+        add_limit(made, "subject", 1u << LIMIT_SUBJECT, 1, MINUTE, 1);
+        add_limit(made, "global", 0, 1, MINUTE, 1);
+        fixture_open(&f, &small_bounds, made);
+        give(&f, SIGNAL(START, name, 0.5));
+        give(&f, SIGNAL(START, name, 0.5));   // waits for its subject
+        give(&f, SIGNAL(START, "sure", 0.9)); // waits for all
+        assert_int_equal(gate_held_by_limit(f.gate, 0), 1);
+        assert_int_equal(gate_held_by_limit(f.gate, 1), 1);
+        tick(&f, START + MINUTE);
+        check_said(&f, 2, "machines", "sure");
+        tick(&f, START + 2 * MINUTE);
+        check_said(&f, 3, "machines", name);
+        check_laws(f.gate);
+        fixture_close(&f);
+        free_policy(made);
+    }
+}
+
 static void test_a_waiter_moves_to_the_limit_that_refuses(void **state) {
     (void)state;
     struct fixture f;
@@ -362,6 +391,7 @@ int main(void) {
         cmocka_unit_test(test_released_in_order_of_priority),
         cmocka_unit_test(test_a_late_record_fires_what_is_due),
         cmocka_unit_test(test_nobody_overtakes),
+        cmocka_unit_test(test_nobody_overtakes_from_another_queue),
         cmocka_unit_test(test_a_waiter_moves_to_the_limit_that_refuses),
         cmocka_unit_test(test_expires_into_an_alert),
         cmocka_unit_test(test_what_expired_is_not_released),

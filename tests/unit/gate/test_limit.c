@@ -230,9 +230,11 @@ static void test_no_room_for_a_bucket_holds(void **state) {
     struct fixture f;
     struct test_policy *made = limited_policy(&route);
     struct gate_bounds tiny = small_bounds;
-    tiny.bucket_keys = 8;
+    tiny.bucket_keys = 1; // a few slots, and no number of them that three goes into
     add_limit(made, "subject", 1u << LIMIT_SUBJECT, 1, MINUTE, 1);
     add_limit(made, "second", 1u << LIMIT_SUBJECT, 1, MINUTE, 1);
+    add_limit(made, "third", 1u << LIMIT_SUBJECT, 1, MINUTE, 1);
+    made->policy.hold_ttl_ms = 2 * HOUR;
     fixture_open(&f, &tiny, made);
     char subject[16];
     for (int i = 0; i < 100; i++) {
@@ -243,9 +245,14 @@ static void test_no_room_for_a_bucket_holds(void **state) {
     assert_true(counts->held_now > 80);
     assert_int_equal(counts->forgotten, 0);
     assert_int_equal(counts->sent_units + counts->held_now, 100);
+    assert_true(table_slots(&f.gate->buckets) % 3 != 0);
+    uint64_t charged = 0; // all buckets of a signal or none
+    for (uint64_t slot = 0; slot < table_slots(&f.gate->buckets); slot++)
+        charged += f.gate->buckets.entries[slot].expires_ms > START;
+    assert_int_equal(charged, 3 * counts->sent_units);
     check_laws(f.gate);
-    for (int64_t minute = 1; counts->held_now > 0 && minute < 30; minute++)
-        tick(&f, START + minute * MINUTE);
+    for (int64_t minute = 1; counts->held_now > 0 && minute < 60; minute++)
+        tick(&f, START + minute * MINUTE + minute);
     assert_int_equal(counts->sent_units, 100);
     assert_int_equal(counts->expired, 0);
     check_laws(f.gate);

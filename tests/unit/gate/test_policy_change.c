@@ -182,6 +182,20 @@ static void test_limit_is_another(void **state) {
     free_policy(next);
 }
 
+static void test_limit_is_per_another_thing(void **state) {
+    (void)state;
+    struct fixture f;
+    struct test_policy *made = base_policy(), *next = base_policy();
+    next->limits[0].per = 1u << LIMIT_SUBJECT;
+    open_holding(&f, made);
+    adopt(&f, START + 1, next);
+    assert_int_equal(f.n_said, 3); // each subject has a bucket of its own now
+    check_laws(f.gate);
+    fixture_close(&f);
+    free_policy(made);
+    free_policy(next);
+}
+
 static void test_buckets_survive(void **state) {
     (void)state;
     struct fixture f;
@@ -280,6 +294,7 @@ int main(void) {
         cmocka_unit_test(test_everything_has_moved),
         cmocka_unit_test(test_limit_is_gone),
         cmocka_unit_test(test_limit_is_another),
+        cmocka_unit_test(test_limit_is_per_another_thing),
         cmocka_unit_test(test_buckets_survive),
         cmocka_unit_test(test_a_smaller_debt_under_a_quicker_limit),
         cmocka_unit_test(test_candidates_of_the_policy_before),
