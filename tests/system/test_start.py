@@ -63,8 +63,8 @@ class Start(Case):
         self.ends_with(penstock, 1, "sift_thread", "'sift_threads'")
 
     def test_a_field_that_no_event_has_is_refused(self):
-        routes = estate.ROUTES.replace("event.action == \"stolen\"", "event.axion == \"stolen\"")
-        self.ends_with(self.files(routes=routes), 1, "axion", "action")
+        routes = estate.ROUTES.replace("event.action == \"stolen\"", "event.acton == \"stolen\"")
+        self.ends_with(self.files(routes=routes), 1, "acton", "'action'")
 
     def test_the_port_is_taken(self):
         penstock = self.files()
