@@ -59,7 +59,8 @@ uint64_t gate_applied_seq(const struct gate *gate); // last record it has taken
     X(deduplicated, "repeats counted into their first") \
     X(shadow_alerts, "alerts that shadow routes would have sent") \
     X(shadow_signals, "signals that shadow routes would have sent") \
-    X(unknown_subject, "hits to be enforced that name no definite subject; alerts where above the threshold") \
+    X(unknown_subject, \
+      "hits to be enforced that name no definite subject: dead letters, and alerts beside where above the threshold") \
     X(stale, "hits sifted under an earlier policy whose route the policy in force does not have") \
     X(candidates, "candidate records taken") \
     X(hits, "routes' hits in candidates taken") \

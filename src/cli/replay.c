@@ -78,6 +78,12 @@ static void show_dead_letter(struct replay *replay, const struct dead_letter *le
                 (long long)line_of(replay), STR_ARG(letter->reason), STR_ARG(letter->detail));
 }
 
+// What was to be enforced on nobody in particular is counted as dead, although a person is told too.
+static bool is_dead_letters_alert(const struct output *output) {
+    const struct value *subject = &output->candidate->event[EVENT_SUBJECT_ID];
+    return output->why.len > 0 && (subject->type != VALUE_STRING || !subject_is_definite(subject->string));
+}
+
 static void show_output(void *ctx, const struct emission *emission) {
     struct replay *replay = ctx;
     const struct output *output = emission->output;
@@ -85,7 +91,10 @@ static void show_output(void *ctx, const struct emission *emission) {
         show_dead_letter(replay, output->dead_letter);
         return;
     }
-    add_decision(output->kind == OUTPUT_IS_SIGNAL ? &replay->signals : &replay->alerts, output);
+    if (output->kind == OUTPUT_IS_SIGNAL)
+        add_decision(&replay->signals, output);
+    else if (!is_dead_letters_alert(output))
+        add_decision(&replay->alerts, output);
     replay->by_consumer[emission->consumer - replay->policy->consumers]++;
     buf_clear(&replay->record);
     output_write(&replay->record, output, emission->consumer->format, emission->consumer->fields);

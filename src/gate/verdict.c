@@ -13,19 +13,6 @@ static bool is_true(const struct value *v) {
     return v->type == VALUE_BOOL && v->boolean;
 }
 
-// Nobody, or a pattern that stands for many, must never come to mean everybody.
-static bool is_definite(struct str subject) {
-    struct str id = str_trim(subject);
-    bool says_something = false;
-    for (size_t i = 0; i < id.len; i++) {
-        if (id.ptr[i] == '*')
-            return false;
-        if (id.ptr[i] != '%' && id.ptr[i] != '?')
-            says_something = true;
-    }
-    return says_something;
-}
-
 void decision_begin(struct decision *decision, const struct candidate *candidate, struct str bytes) {
     decision->candidate = candidate;
     decision->bytes = bytes;
@@ -37,7 +24,7 @@ void decision_begin(struct decision *decision, const struct candidate *candidate
     decision->dedup_key = (struct hash128){0};
     decision->tenant = text_of(&candidate->event[EVENT_TENANT]);
     decision->subject = text_of(&candidate->event[EVENT_SUBJECT_ID]);
-    decision->definite = is_definite(decision->subject);
+    decision->definite = subject_is_definite(decision->subject);
     struct str known_as = text_of(&candidate->identity[IDENTITY_ID]);
     if (candidate->known_identity && known_as.len)
         decision->subject = known_as;
@@ -78,6 +65,16 @@ enum verdict reach_verdict(const struct decision *decision, struct str *why) {
     return VERDICT_DROP;
 }
 
+// To be enforced on nobody in particular. The event is a dead letter already, so that is its verdict; a person is told
+// too.
+static void decide_nobodys_hit(struct gate *gate, struct decision *decision, enum verdict verdict, struct str why) {
+    gate->counts.unknown_subject++;
+    if (verdict == VERDICT_DROP || dedup_repeats(gate, decision, 1) || decision->route->mode == MODE_SHADOW)
+        return;
+    gate->route_counts[decision->route_index].alerts++;
+    emit_alert(gate, decision, why, STR("alert"), NULL);
+}
+
 void decide_hit(struct gate *gate, struct decision *decision) {
     const struct route *route = decision->route;
     struct route_counts *of_route = &gate->route_counts[decision->route_index];
@@ -85,6 +82,10 @@ void decide_hit(struct gate *gate, struct decision *decision) {
     weigh_evidence(gate, decision);
     struct str why;
     enum verdict verdict = reach_verdict(decision, &why);
+    if (route->has_signal && !decision->definite) {
+        decide_nobodys_hit(gate, decision, verdict, why);
+        return;
+    }
     if (verdict == VERDICT_DROP) {
         gate->counts.below++;
         of_route->below++;
@@ -107,7 +108,7 @@ void decide_hit(struct gate *gate, struct decision *decision) {
         signal_begin(gate, decision);
         return;
     }
-    ++*(str_eq(why, STR("unknown_subject")) ? &gate->counts.unknown_subject : &gate->counts.alerts);
+    gate->counts.alerts++;
     of_route->alerts++;
     emit_alert(gate, decision, why, STR("alert"), NULL);
 }

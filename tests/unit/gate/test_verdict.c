@@ -51,6 +51,8 @@ static const struct verdict_case cases[] = {
     {"wildcard", EVENT(0.9, .subject = "*"), MODE_ENFORCE, .says = "alert", .why = "unknown_subject"},
     {"pattern", EVENT(0.9, .subject = "*@acme.example"), MODE_ENFORCE, .says = "alert", .why = "unknown_subject"},
     {"only wildcards", EVENT(0.9, .subject = "%?"), MODE_ENFORCE, .says = "alert", .why = "unknown_subject"},
+    {"a word for nobody", EVENT(0.9, .subject = "unknown"), MODE_ENFORCE, .says = "alert", .why = "unknown_subject"},
+    {"nobody, below", EVENT(0.1, .subject = "-"), MODE_ENFORCE, .says = ""},
     {"a question mark in a name", EVENT(0.9, .subject = "app?x"), MODE_ENFORCE, .says = "signal"},
     {"wildcard, low", EVENT(0.5, .subject = "*"), MODE_ENFORCE, .says = "alert", .why = "below_threshold"},
     {"protected", EVENT(0.9, .protected = true), MODE_ENFORCE, .says = "alert", .why = "protected"},
@@ -89,7 +91,8 @@ static void check_case(const struct verdict_case *c) {
     }
     check_laws(f.gate);
     const struct gate_counts *counts = gate_get_counts(f.gate);
-    assert_int_equal(counts->unknown_subject, c->why && strcmp(c->why, "unknown_subject") == 0);
+    bool nobody = c->event.no_subject || (c->event.subject && !subject_is_definite(str_of(c->event.subject)));
+    assert_int_equal(counts->unknown_subject, nobody);
     assert_int_equal(counts->shadow_signals, c->mode == MODE_SHADOW);
     fixture_close(&f);
     free_policy(made);
