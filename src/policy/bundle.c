@@ -162,8 +162,9 @@ struct policy_bundle *policy_bundle_load(const char *dir, const struct policy_so
     struct policy_bundle *bundle = loader.bundle;
     bundle->files = arena_alloc(bundle->arena, POLICY_MAX_FILES * sizeof *bundle->files);
     bool ok = realpath(dir, loader.root) != NULL || status_errno(status, errno, "routes folder %s", dir);
-    if (ok && strlen(loader.root) + 1 < sizeof loader.root && strcmp(loader.root, "/") != 0)
-        strcat(loader.root, "/");
+    size_t len = ok ? strlen(loader.root) : 0;
+    if (ok && len + 1 < sizeof loader.root && strcmp(loader.root, "/") != 0)
+        memcpy(loader.root + len, "/", sizeof "/");
     ok = ok && walk(&loader, dir, 0) && copy_sources(bundle, sources, sources ? n_sources : 0, status);
     if (!ok) {
         policy_bundle_free(bundle);

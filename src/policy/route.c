@@ -1,4 +1,6 @@
 // route: `route` and the keys beside it: a named policy from events to alerts and signals.
+#include <stdio.h>
+
 #include "compile.h"
 
 #include <stdlib.h>
@@ -299,8 +301,8 @@ static void read_severity(struct compile *c, const struct doc_node *node, void *
     for (const struct word *word = severity_words; word->name; word++) {
         words[n++] = str_of(word->name);
         if (node->kind == DOC_SCALAR && str_eq(node->text, str_of(word->name))) {
-            char source[16] = "\"";
-            strcat(strcat(source, word->name), "\"");
+            char source[16];
+            snprintf(source, sizeof source, "\"%s\"", word->name);
             route->severity = compile_text(c, source);
             return;
         }

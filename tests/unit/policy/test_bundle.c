@@ -17,7 +17,7 @@ static void put(const char *name, const char *text) {
 static int make_folder(void **state) {
     (void)state;
     char path[256];
-    strcpy(folder, "/tmp/penstock-bundle-XXXXXX");
+    snprintf(folder, sizeof folder, "/tmp/penstock-bundle-XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/routes", folder);
     assert_int_equal(mkdir(path, 0700), 0);
