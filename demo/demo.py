@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests/system"))
 from natsclient import Nats  # noqa: E402  (a client of the standard library alone; see there)
 
 EVENTS = ROOT / "tests/data/events/cloudtrail.ndjson"
-WIDTH = 100
+WIDTH = min(shutil.get_terminal_size((120, 40)).columns, 120)
 
 
 def free_port(wanted=0):
@@ -110,6 +110,11 @@ class Demo:
         return int(sum(number for (sample, labels), number in self.metrics().items()
                        if sample == name and word in (labels or "")))
 
+    def held(self):
+        """(guard, how many signals it holds) of those that hold any."""
+        return [(labels.split('"')[1], int(number)) for (sample, labels), number in self.metrics().items()
+                if sample == "penstock_gate_held" and number > 0]
+
     def feed(self):
         events = EVENTS.read_bytes().splitlines()
         with Nats(self.nats_port) as nats:
@@ -130,8 +135,8 @@ class Demo:
         return streams
 
 
-def cut(text, width=WIDTH):
-    return text if len(text) <= width else text[:width - 1] + "…"
+def cut(text):
+    return text if len(text) <= WIDTH else text[:WIDTH - 1] + "…"
 
 
 def short(identity):
@@ -139,43 +144,57 @@ def short(identity):
     return identity.rsplit(":", 1)[-1] if identity.startswith("arn:") else identity
 
 
-def summary(record, details):
-    """One record as a line for people. What a consumer's `fields` left out is looked up in the audit stream."""
-    full = {**details.get((record.get("txn"), record["kind"], record.get("action")), {}), **record}
-    what = full.get("action") if full["kind"] == "signal" else full.get("severity")
-    why = full["guard"]["name"] if "guard" in full else full.get("why")
-    parts = [f"{what or '':9}", f"{full.get('confidence', 0):.2f}", full.get("route", ""),
-             full.get("title") or full.get("reason") or short(full.get("subject", {}).get("id", "")),
-             f"[{why}]" if why else ""]
-    return "      " + cut("  ".join(part for part in parts if part), WIDTH - 6)
+def why(record):
+    if "guard" in record:
+        return f"waited: {record['guard']['name']}, {record['guard']['limit']}"
+    return f"no signal: {record['why']}" if record.get("why") else ""
+
+
+def lines(record):
+    """One record as two lines for people: what and who, then which route and what it says."""
+    what = record.get("action") if record["kind"] == "signal" else record.get("severity")
+    subject = short(record.get("subject", {}).get("id", "-"))
+    yield f"       {what or '-':8}  {record.get('confidence', 0):.2f}  {subject:48} {why(record)}".rstrip()
+    yield f"                       {record.get('route', '')}: {record.get('title') or record.get('reason') or ''}"
+
+
+def telling(records, count):
+    """A few that differ: each reason and each subject once before any comes twice; the surest first."""
+    records = sorted(records, key=lambda each: -each.get("confidence", 0))
+    seen, first, later = set(), [], []
+    for record in records:
+        mark = why(record) or record.get("subject", {}).get("id")
+        (later if mark in seen else first).append(record)
+        seen.add(mark)
+    return (first + later)[:count]
 
 
 def show(demo, events, streams):
-    details = {}
-    for audit in streams.get("penstock.audit", []):
-        record = audit.get("data", audit)
-        details[record.get("txn"), record["kind"], record.get("action")] = record
-    first, last = (json.loads(event)["eventTime"] for event in (events[0], events[-1]))
-    print(f"\nIN   {len(events)} events of AWS CloudTrail, {first} to {last}: an access key is stolen and used.\n")
+    audit = [each.get("data", each) for each in streams.get("penstock.audit", [])]
+    details = {(each.get("txn"), each["kind"], each.get("action")): each for each in audit}
+    first, last = (json.loads(event)["eventTime"][:16].replace("T", " ") for event in (events[0], events[-1]))
+    print(f"\nIN   {len(events)} events of AWS CloudTrail, {first} to {last[11:]}: a stolen access key is at work\n")
     for subject in sorted(streams, key=lambda each: (".signals." not in each, each)):
         records = [each.get("data", each) for each in streams[subject]]
         kinds = collections.Counter(each["kind"] for each in records)
-        print(f"OUT  {subject:26} " + ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in kinds.items()))
-        if subject != "penstock.audit":
-            seen = set()
-            for record in sorted(records, key=lambda each: -each.get("confidence", 0)):
-                line = summary(record, details)
-                if len(seen) < 3 and line not in seen:
-                    seen.add(line)
-                    print(line)
-    counts = [("dropped: no route concerns them", demo.total("penstock_sift_events_total", 'outcome="dropped"')),
-              ("below the thresholds", demo.total("penstock_gate_verdicts_total", 'verdict="below"')),
-              ("repeats, counted into their first", demo.total("penstock_gate_verdicts_total", 'verdict="deduplicated"')),
-              ("held by a limit, to be let go later", demo.total("penstock_gate_held")),
-              ("dead letters", demo.total("penstock_sift_dead_letters_total"))]
-    print("\nTHE REST")
-    for name, count in counts:
-        print(f"     {count:5}  {name}")
+        print(f"OUT  {subject:24} " + ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in kinds.items()))
+        if subject == "penstock.audit":  # everything once more, for whoever asks later
+            print()
+            continue
+        # What a consumer's `fields` left out of a record stands in the audit stream's.
+        full = [{**details.get((each.get("txn"), each["kind"], each.get("action")), {}), **each} for each in records]
+        for record in telling(full, 4 if ".signals." in subject else 3):
+            for line in lines(record):
+                print(cut(line))
+        print()
+    verdicts = "penstock_gate_verdicts_total"
+    rest = [(demo.total("penstock_sift_events_total", '"dropped"'), "events dropped: no route concerns them"),
+            (demo.total(verdicts, '"below"'), "matches below their route's thresholds"),
+            (demo.total(verdicts, '"deduplicated"'), "repeats, counted into the first of their kind"),
+            (demo.total("penstock_sift_dead_letters_total"), "dead letters")]
+    rest[3:3] = [(count, f"signals held by the limit {guard}, to be let go later") for guard, count in demo.held()]
+    for count, name in rest:
+        print(f"REST {count:5} {name}")
 
 
 def main():
@@ -191,9 +210,9 @@ def main():
         print(f"nats-server {version} on 127.0.0.1:{demo.nats_port}, penstock on 127.0.0.1:{demo.port}")
         events = demo.feed()
         show(demo, events, demo.streams())
-        print(f"\nMETRICS  curl http://127.0.0.1:{demo.port}/metrics")
+        print(f"\nSEE  curl http://127.0.0.1:{demo.port}/metrics")
         if sys.stdin.isatty() and not arguments.once:
-            print("         Ctrl-C ends everything.")
+            print("     Ctrl-C ends everything.")
             signal.pause()
     except KeyboardInterrupt:
         print()
