@@ -53,24 +53,25 @@ static const struct node *find_cause(struct run *run, const struct node *node, c
 
 // "raw.user.roles[0]"; false: the node is no such chain. A slot still has the chain it stands for below it.
 static bool write_chain(const struct node *node, struct buf *out) {
-    const struct value *key = node->name.len == 0 && node->kids ? &node->kids[1]->constant : NULL;
-    bool step = node->op == NODE_SELECT || node->op == NODE_INDEX || (node->op == NODE_SLOT && node->kids);
-    if (node->op == NODE_INDEX && node->kids[1]->op != NODE_CONST)
-        return false;
-    if (!step) {
+    bool by_name = node->constant.type == VALUE_STRING; // what a selection with a dot looks for
+    if (node->op == NODE_NAME || (node->op == NODE_SLOT && !node->kids)) {
         buf_str(out, node->name);
-        return (node->op == NODE_SLOT || node->op == NODE_NAME) && node->name.len > 0;
+        return true;
     }
-    if (!write_chain(node->kids[0], out))
+    if ((node->op != NODE_SELECT && node->op != NODE_INDEX && node->op != NODE_SLOT) ||
+        !write_chain(node->kids[0], out))
         return false;
-    if (!key)
+    if (by_name) {
         buf_printf(out, ".%.*s", STR_ARG(node->name));
-    else if (key->type == VALUE_STRING)
-        buf_printf(out, "[\"%.*s\"]", STR_ARG(key->string));
-    else if (key->type == VALUE_INT)
-        buf_printf(out, "[%lld]", (long long)key->int64);
-    else
+        return true;
+    }
+    const struct node *key = node->kids[1];
+    if (key->op != NODE_CONST || (key->constant.type != VALUE_STRING && key->constant.type != VALUE_INT))
         return false;
+    if (key->constant.type == VALUE_STRING)
+        buf_printf(out, "[\"%.*s\"]", STR_ARG(key->constant.string));
+    else
+        buf_printf(out, "[%lld]", (long long)key->constant.int64);
     return true;
 }
 
