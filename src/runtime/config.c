@@ -9,6 +9,7 @@
 #define CONFIG_ARENA_MAX_BYTES (16 * 1024 * 1024)
 #define SOURCES_MAX 256
 #define TOPICS_MAX 1000
+#define JOURNAL_SEGMENTS_MIN 4
 #define KIB INT64_C(1024)
 #define MIB (INT64_C(1024) * KIB)
 #define GIB (INT64_C(1024) * MIB)
@@ -458,6 +459,10 @@ static void finish(struct settings_reader *in, struct config *config) {
                        letters->kind == SINK_KAFKA && !letters->kafka.brokers);
     require_connection(in, "dead_letters", "nats: {url: nats://host:4222}",
                        letters->kind == SINK_NATS && !letters->nats.url);
+    if (config->journal_max_bytes / JOURNAL_SEGMENTS_MIN < config->journal_segment_bytes)
+        findings_add(in->findings, true, in->file, 0, 0,
+                     "journal: max must be at least %d times segment, for only whole segments are freed",
+                     JOURNAL_SEGMENTS_MIN);
 }
 
 static struct str folder_of(struct arena *arena, const char *path) {

@@ -13,6 +13,7 @@
 
 #define ROUND_MS 100
 #define LOOK_EVERY_MS 1000
+#define FILLING_EVERY_MS 1000
 #define FINDINGS_LOGGED 20
 #define FOLDER_DEPTH_MAX 16
 
@@ -184,6 +185,33 @@ static void store_handed_over(struct service *service) {
     pthread_mutex_unlock(&service->snapshot_mutex);
 }
 
+// The journal takes nothing any more, and nothing new can come that would make another snapshot. If the newest one
+// covers all there is, it must do alone: the older one's segments go. The last segment stays, so that no new one need
+// be made on a disk that may be full.
+static void relieve_journal(struct service *service) {
+    char trouble[480], dir[4096];
+    uint64_t seq = atomic_load(&service->snapshot_seq);
+    trouble_get(&service->journal_trouble, trouble);
+    if (!trouble[0] || seq == 0 || seq < atomic_load(&service->applied_seq))
+        return;
+    struct buf bytes;
+    struct snapshot snapshot;
+    buf_init(&bytes, SNAPSHOT_MAX_BYTES);
+    snprintf(dir, sizeof dir, "%s/snapshots", service->config->data);
+    if (snapshot_load(dir, &bytes, &snapshot, NULL) && bytes.len > 0 && snapshot.seq == seq) // as it is on the disk
+        atomic_store(&service->free_before, seq);
+    buf_free(&bytes);
+}
+
+// A journal that is half full must not wait for the next regular snapshot.
+static int64_t snapshot_period_ms(const struct service *service) {
+    int64_t every_ms = service->config->snapshot_every_ms;
+    struct journal_stats stats;
+    journal_stats(service->journal, &stats);
+    bool filling = stats.bytes > (uint64_t)service->config->journal_max_bytes / 2;
+    return filling && every_ms > FILLING_EVERY_MS ? FILLING_EVERY_MS : every_ms;
+}
+
 void *run_keeper(void *ctx) {
     struct service *service = ctx;
     struct watch read = service->watch, last = read;
@@ -194,12 +222,13 @@ void *run_keeper(void *ctx) {
             reload_changed(service, &read, &last);
             looked_ms = now_ms;
         }
-        if (now_ms - asked_ms >= service->config->snapshot_every_ms) {
+        if (now_ms - asked_ms >= snapshot_period_ms(service)) {
             if (atomic_load(&service->applied_seq) > atomic_load(&service->snapshot_seq))
                 atomic_store(&service->snapshot_wanted, true);
             asked_ms = now_ms;
         }
         store_handed_over(service);
+        relieve_journal(service);
         clock_sleep_ms(ROUND_MS);
     }
     return NULL;

@@ -33,11 +33,21 @@ static int64_t log_now(struct writer *w) {
     return w->last_time_ms;
 }
 
-static bool gave_up(struct service *service, const struct status *status) {
-    trouble_set(&service->journal_trouble, status->text);
-    if (atomic_load(&service->writer_closing))
-        return true; // stopping with a full disk: what is not written was not committed either
+static void free_segments(struct writer *w) {
+    uint64_t before = atomic_exchange(&w->service->free_before, 0);
+    struct status status = {0};
+    if (before > 0 && !journal_free_before(w->service->journal, before, &status))
+        logline(LOGLINE_WARN, "journal", "cannot free old segments", "error", status.text, NULL);
+}
+
+// No room. What the keeper has meanwhile let go may make some; then it is tried again. True: stopping, and the disk is
+// full.
+static bool gave_up(struct writer *w, const struct status *status) {
+    trouble_set(&w->service->journal_trouble, status->text);
+    if (atomic_load(&w->service->writer_closing))
+        return true; // what is not written was not committed either
     clock_sleep_ms(RETRY_MS);
+    free_segments(w);
     return false;
 }
 
@@ -45,7 +55,7 @@ static bool append(struct writer *w, enum record_type type, struct str payload, 
     struct status status = {0};
     while (!journal_append(w->service->journal, (uint8_t)type, log_now(w), &payload, 1, seq, &status)) {
         atomic_fetch_add(&w->service->unwritten, 1);
-        if (gave_up(w->service, &status))
+        if (gave_up(w, &status))
             return false;
     }
     return true;
@@ -54,7 +64,7 @@ static bool append(struct writer *w, enum record_type type, struct str payload, 
 static bool sync_journal(struct writer *w) {
     struct status status = {0};
     while (!journal_sync(w->service->journal, &status))
-        if (gave_up(w->service, &status))
+        if (gave_up(w, &status))
             return false;
     trouble_set(&w->service->journal_trouble, "");
     return true;
@@ -135,13 +145,6 @@ static bool write_gathered(struct writer *w, int wait_ms) {
         pipeline_release(service->pipeline);
     }
     return true;
-}
-
-static void free_segments(struct writer *w) {
-    uint64_t before = atomic_exchange(&w->service->free_before, 0);
-    struct status status = {0};
-    if (before > 0 && !journal_free_before(w->service->journal, before, &status))
-        logline(LOGLINE_WARN, "journal", "cannot free old segments", "error", status.text, NULL);
 }
 
 static int next_wait_ms(struct writer *w) {

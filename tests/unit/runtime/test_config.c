@@ -80,6 +80,8 @@ static void says_what_is_wrong(void **state) {
          "the environment has no variable PENSTOCK_NO_SUCH_VARIABLE"},
         {HEAD "sources: [{name: a, stdin: {}}]\nnats: {url: 'nats://h', password: {file: /nonexistent/secret}}\n",
          "/nonexistent/secret"},
+        {HEAD "sources: [{name: a, stdin: {}}]\njournal: {segment: 1MiB, max: 3MiB}\n",
+         "max must be at least 4 times segment"},
         {HEAD "sources: [{name: a, stdin: {}}]\ndata: e\n", "data"},
         {"data: [\n", ":"},
         {"- a\n", "must be a mapping"},
