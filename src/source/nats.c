@@ -428,29 +428,38 @@ static void nats_stop(void *state) {
     nats_link_stop(nats->link);
 }
 
-// What came and was not given out need not wait for ack_wait: somebody may have it now.
+// What came and was not given out need not wait for ack_wait: somebody may have it now. Only after the inbox is gone, or
+// the server gives it to what is left of our own request.
 static void give_back(struct nats_source *nats) {
-    natsMsg *message = nats->held;
-    nats->held = NULL;
     int at_hand = 0;
     if (nats->subscription && natsSubscription_GetPending(nats->subscription, &at_hand, NULL) != NATS_OK)
         at_hand = 0;
-    for (; message || at_hand > 0; at_hand--) {
-        if (!message && natsSubscription_NextMsg(&message, nats->subscription, 1) != NATS_OK)
-            break;
+    natsMsg **messages = must_alloc(((size_t)at_hand + 1) * sizeof(natsMsg *));
+    size_t n = 0;
+    if (nats->held)
+        messages[n++] = nats->held;
+    nats->held = NULL;
+    for (; at_hand > 0; at_hand--)
+        if (natsSubscription_NextMsg(&messages[n], nats->subscription, 1) == NATS_OK)
+            n++;
+    natsSubscription_Destroy(nats->subscription);
+    nats->subscription = NULL;
+    bool up = nats->connection && nats_link_is_up(nats->link) &&
+              natsConnection_FlushTimeout(nats->connection, FLUSH_MS) == NATS_OK;
+    for (size_t i = 0; i < n; i++) {
         struct nats_ack ack;
-        if (nats->connection && nats_ack_parse(str_of(natsMsg_GetReply(message)), &ack))
-            natsConnection_Publish(nats->connection, natsMsg_GetReply(message), "-NAK", 4);
-        natsMsg_Destroy(message);
-        message = NULL;
+        if (up && nats_ack_parse(str_of(natsMsg_GetReply(messages[i])), &ack))
+            natsConnection_Publish(nats->connection, natsMsg_GetReply(messages[i]), "-NAK", 4);
+        natsMsg_Destroy(messages[i]);
     }
+    free(messages);
+    if (up)
+        natsConnection_FlushTimeout(nats->connection, FLUSH_MS);
 }
 
 static bool nats_close(void *state) {
     struct nats_source *nats = state;
     give_back(nats);
-    if (nats->connection && nats_link_is_up(nats->link))
-        natsConnection_FlushTimeout(nats->connection, FLUSH_MS);
     let_go(nats);
     bool gone = nats_link_close(nats->link);
     pthread_mutex_destroy(&nats->mutex);

@@ -260,7 +260,8 @@ static void test_a_topic_that_is_missing(void **state) {
     sink_close(sink, 1000);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    cmocka_set_test_filter(argc > 1 ? argv[1] : NULL); // "*rebalance*": only these
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_all_in_order, set_up),
         cmocka_unit_test_setup(test_a_refused_record_is_sent_again, set_up),

@@ -250,7 +250,8 @@ static void test_too_large_fails_alone(void **state) {
     assert_stream_is(1, 10);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    cmocka_set_test_filter(argc > 1 ? argv[1] : NULL); // "*rebalance*": only these
     if (!live_have_nats())
         return 0;
     const struct CMUnitTest tests[] = {

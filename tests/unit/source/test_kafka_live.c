@@ -367,7 +367,8 @@ static void test_settings_that_can_never_work(void **state) {
     }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    cmocka_set_test_filter(argc > 1 ? argv[1] : NULL); // "*rebalance*": only these
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_all_once_and_nothing_again, set_up),
         cmocka_unit_test_setup(test_what_was_not_committed_comes_again, set_up),
