@@ -33,6 +33,8 @@ struct config {
 struct config *config_load(const char *path, struct findings *findings);
 void config_free(struct config *config);
 void config_schema(struct buf *out); // JSON Schema (draft 2020-12) from the tables that config_load reads by
+// Adds an error for each consumer that sends where the configuration has no connection; true if there is none.
+bool config_check_consumers(const struct config *config, const struct policy *policy, struct findings *findings);
 // The sources' names and maps, for policy_bundle_load. In the config's arena.
 struct policy_source *config_policy_sources(const struct config *config);
 

@@ -13,18 +13,11 @@ static bool check_config(const char *path, struct config **config) {
 }
 
 static bool check_connections(const struct config *config, const struct policy *policy) {
-    bool ok = true;
-    for (size_t i = 0; i < policy->n_consumers; i++) {
-        const struct consumer *consumer = &policy->consumers[i];
-        bool kafka = consumer->to == TO_KAFKA && !config->kafka.brokers,
-             nats = consumer->to == TO_NATS && !config->nats.url;
-        if (!kafka && !nats)
-            continue;
-        fprintf(stderr, "%.*s:%u:1: error: consumer '%.*s' sends to %s, but %s has no `%s:` connection\n",
-                STR_ARG(consumer->file), consumer->line, STR_ARG(consumer->name), kafka ? "Kafka" : "NATS",
-                config->path, kafka ? "kafka" : "nats");
-        ok = false;
-    }
+    struct findings findings;
+    findings_init(&findings);
+    bool ok = config_check_consumers(config, policy, &findings);
+    print_findings_to(&findings, false);
+    findings_free(&findings);
     return ok;
 }
 

@@ -3,7 +3,7 @@
 
 #include "penstock/cli.h"
 
-static const struct verb *const verbs[] = {&verb_run,    &verb_check, &verb_test,   &verb_eval,
+static const struct verb *const verbs[] = {&verb_run,    &verb_check,  &verb_test,  &verb_eval,
                                            &verb_replay, &verb_schema, &verb_health};
 
 static void print_help(FILE *out) {

@@ -533,6 +533,22 @@ struct policy_source *config_policy_sources(const struct config *config) {
     return sources;
 }
 
+bool config_check_consumers(const struct config *config, const struct policy *policy, struct findings *findings) {
+    bool ok = true;
+    for (size_t i = 0; i < policy->n_consumers; i++) {
+        const struct consumer *consumer = &policy->consumers[i];
+        bool kafka = consumer->to == TO_KAFKA && !config->kafka.brokers;
+        bool nats = consumer->to == TO_NATS && !config->nats.url;
+        if (!kafka && !nats)
+            continue;
+        findings_add(findings, true, consumer->file, consumer->line, 1,
+                     "consumer '%.*s' sends to %s, but %s has no `%s:` connection", STR_ARG(consumer->name),
+                     kafka ? "Kafka" : "NATS", config->path, kafka ? "kafka" : "nats");
+        ok = false;
+    }
+    return ok;
+}
+
 void config_schema(struct buf *out) {
     struct buf body;
     buf_init(&body, CONFIG_MAX_BYTES);

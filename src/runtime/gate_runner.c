@@ -15,7 +15,7 @@
 
 #define WAIT_MS 100
 #define RETRY_MS 100
-#define STREAM_RETRY_LOG_MS 30000
+#define STREAM_RETRY_MS 1000
 
 // ---- streams ---------------------------------------------------------------------------
 
@@ -55,13 +55,14 @@ static struct sink_config sink_config_of(const struct service *service, const st
 static bool deliver_to(struct service *service, const struct consumer *consumer, struct stream *stream,
                        struct status *status) {
     struct sink_config config = sink_config_of(service, consumer);
-    bool lacks = (consumer->to == TO_KAFKA && !config.kafka.brokers) || (consumer->to == TO_NATS && !config.nats.url);
-    if (lacks)
-        return status_fail(status, STATUS_INVALID,
-                           "consumer '%.*s' sends to %s, but the configuration has no `%s:` connection",
-                           STR_ARG(consumer->name), consumer->to == TO_KAFKA ? "Kafka" : "NATS",
-                           consumer->to == TO_KAFKA ? "kafka" : "nats");
-    return stream_deliver(stream, &config, status);
+    if (stream_deliver(stream, &config, status))
+        return true;
+    if (!service->running)
+        return false;
+    // While running, one consumer's trouble is its own: its records wait on disk, and it is tried again.
+    logline(LOGLINE_ERROR, "stream", "cannot deliver yet", "consumer", stream_name(stream), "error", status->text,
+            NULL);
+    return true;
 }
 
 static bool is_consumer(const struct policy *policy, const char *name) {
@@ -106,11 +107,14 @@ static bool open_streams(struct service *service, const struct policy *policy, s
 
 // ---- stepping -----------------------------------------------------------------------------
 
-static void wait_for_room(struct service *service, const struct stream *stream, const struct status *status) {
+// What the consumer has acknowledged meanwhile is let go, for there is nobody else to do it while the gate stands here.
+static void wait_for_room(struct service *service, struct stream *stream, const struct status *status) {
     char text[600];
     snprintf(text, sizeof text, "consumer %s: %s", stream_name(stream), status->text);
     trouble_set(&service->gate_trouble, text);
+    stream_flush(stream);
     clock_sleep_ms(RETRY_MS);
+    stream_sync(stream, NULL);
 }
 
 static void emit(void *ctx, const struct emission *emission) {
@@ -136,6 +140,15 @@ static void emit(void *ctx, const struct emission *emission) {
 static void flush_streams(struct service *service) {
     for (size_t i = 0; i < service->n_streams; i++)
         stream_flush(service->streams[i]);
+}
+
+static void retry_streams(struct service *service) {
+    int64_t now_ms = clock_monotonic_ms();
+    if (now_ms - service->retried_ms < STREAM_RETRY_MS)
+        return;
+    service->retried_ms = now_ms;
+    for (size_t i = 0; i < service->n_streams; i++)
+        stream_retry(service->streams[i]);
 }
 
 // The policy of a POLICY record: what the keeper compiled, if it is the same bundle, else compiled from the record
@@ -285,6 +298,7 @@ void *run_gate(void *ctx) {
         trouble_set(&service->gate_trouble, "");
         flush_streams(service);
         publish(service);
+        retry_streams(service);
         if (atomic_exchange(&service->snapshot_wanted, false))
             hand_over_snapshot(service);
         journal_wait(service->gate_cursor, WAIT_MS);

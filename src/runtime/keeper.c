@@ -25,6 +25,10 @@ struct policy *compile_routes(const struct service *service, struct buf *bundle_
     if (!bundle)
         return NULL;
     struct policy *policy = policy_compile(bundle, findings);
+    if (policy && !config_check_consumers(config, policy, findings)) {
+        policy_unref(policy);
+        policy = NULL;
+    }
     if (policy)
         policy_bundle_write(bundle, bundle_bytes);
     else

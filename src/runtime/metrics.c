@@ -334,9 +334,11 @@ unsigned page_readyz(void *ctx, struct buf *body) {
     for (size_t i = 0; i < service->n_streams; i++) {
         struct stream_stats stats;
         stream_get_stats(service->streams[i], &stats);
-        if (stats.delivering && !stats.sink.ready)
+        if (stats.wanted && !stats.sink.ready)
             buf_printf(body, "consumer %s: %s\n", stream_name(service->streams[i]),
-                       stats.sink.detail[0] ? stats.sink.detail : "not connected yet");
+                       stats.problem[0]       ? stats.problem
+                       : stats.sink.detail[0] ? stats.sink.detail
+                                              : "not connected yet");
     }
     pthread_mutex_unlock(&service->streams_mutex);
     struct trouble *troubles[] = {&service->journal_trouble, &service->gate_trouble};

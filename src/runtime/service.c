@@ -199,6 +199,7 @@ static void start_threads(struct service *service) {
         pthread_mutex_init(&worker->mutex, NULL);
         start(&worker->thread, run_sift_worker, worker);
     }
+    service->running = true;
     start(&service->gate_thread, run_gate, service);
     start(&service->writer, run_log_writer, service);
     start(&service->keeper, run_keeper, service);

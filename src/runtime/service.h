@@ -79,6 +79,8 @@ struct service {
     struct buf bundle; // of the policy that is in force in the gate
     pthread_t gate_thread;
     _Atomic bool gate_closing; // ends when it has taken every durable record
+    bool running;              // recovered: from here on a consumer's trouble is its own
+    int64_t retried_ms;        // when consumers without delivery were last tried again
     bool gate_torn;            // stopped in the middle of a record's outputs: its state must not be saved
     _Atomic bool gate_failed;  // cannot go on: damage that a person must look at
     _Atomic int64_t next_timer_ms;

@@ -32,7 +32,8 @@ struct stream {
     pthread_mutex_t sink_mutex; // guards `sink` against stats from other threads while it is opened or closed
     struct sink *sink;
     struct sink_config config;
-    bool delivering;
+    bool wanted, delivering;
+    char problem[300]; // under sink_mutex
     pthread_t thread;
     _Atomic bool stopping;
     _Atomic int64_t drain_until_ms; // monotonic
@@ -71,7 +72,11 @@ static void write_acked(struct stream *stream) {
 }
 
 struct stream *stream_open(const char *dir, const char *name, uint64_t max_bytes, struct status *status) {
-    struct journal_options options = {.dir = dir, .segment_bytes = SEGMENT_BYTES, .max_bytes = max_bytes};
+    struct journal_options options = {
+        .dir = dir,
+        .segment_bytes = max_bytes / 4 < SEGMENT_BYTES ? max_bytes / 4 : SEGMENT_BYTES, // whole segments are freed
+        .max_bytes = max_bytes,
+    };
     struct journal *journal = journal_open(&options, status);
     if (!journal)
         return NULL;
@@ -279,21 +284,14 @@ static bool same_target(const struct sink_config *a, const struct sink_config *b
            same_text(a->path, b->path);
 }
 
-bool stream_deliver(struct stream *stream, const struct sink_config *config, struct status *status) {
-    if (stream->delivering && same_target(&stream->config, config)) {
-        stream->config = *config;
-        return true;
-    }
-    stream_stop(stream, 0);
-    stream->config = *config;
-    stream->config.name = stream->name;
-    stream->config.max_in_flight = IN_FLIGHT_MAX;
+static bool begin_delivery(struct stream *stream, struct status *status) {
     struct sink *sink = sink_open(&stream->config, status);
-    if (!sink)
-        return false;
     pthread_mutex_lock(&stream->sink_mutex);
     stream->sink = sink;
+    snprintf(stream->problem, sizeof stream->problem, "%.290s", sink ? "" : status->text);
     pthread_mutex_unlock(&stream->sink_mutex);
+    if (!sink)
+        return false;
     stream->sent_seq = atomic_load(&stream->acked_seq);
     stream->cursor = journal_cursor_open(stream->journal, stream->sent_seq + 1, false);
     stream->has_record = false;
@@ -304,7 +302,25 @@ bool stream_deliver(struct stream *stream, const struct sink_config *config, str
     return true;
 }
 
+bool stream_deliver(struct stream *stream, const struct sink_config *config, struct status *status) {
+    bool same = stream->delivering && same_target(&stream->config, config);
+    if (!same)
+        stream_stop(stream, 0);
+    stream->config = *config;
+    stream->config.name = stream->name;
+    stream->config.max_in_flight = IN_FLIGHT_MAX;
+    stream->wanted = true;
+    return same || begin_delivery(stream, status);
+}
+
+void stream_retry(struct stream *stream) {
+    struct status status = {0};
+    if (stream->wanted && !stream->delivering && begin_delivery(stream, &status))
+        logline(LOGLINE_INFO, "stream", "delivers now", "consumer", stream->name, NULL);
+}
+
 void stream_stop(struct stream *stream, int drain_ms) {
+    stream->wanted = false;
     if (!stream->delivering)
         return;
     atomic_store(&stream->drain_until_ms, clock_monotonic_ms() + drain_ms);
@@ -315,6 +331,7 @@ void stream_stop(struct stream *stream, int drain_ms) {
     pthread_mutex_lock(&stream->sink_mutex);
     sink_close(stream->sink, drain_ms > 1000 ? 1000 : drain_ms);
     stream->sink = NULL;
+    stream->problem[0] = 0;
     pthread_mutex_unlock(&stream->sink_mutex);
     stream->delivering = false;
 }
@@ -333,7 +350,8 @@ void stream_get_stats(struct stream *stream, struct stream_stats *out) {
         out->latency_counts[i] = atomic_load(&stream->latency_counts[i]);
     out->latency_sum_ms = atomic_load(&stream->latency_sum_ms);
     pthread_mutex_lock(&stream->sink_mutex);
-    out->delivering = stream->sink != NULL;
+    out->wanted = stream->sink != NULL || stream->problem[0];
+    memcpy(out->problem, stream->problem, sizeof out->problem);
     if (stream->sink)
         sink_get_stats(stream->sink, &out->sink);
     pthread_mutex_unlock(&stream->sink_mutex);

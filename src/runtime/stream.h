@@ -22,8 +22,9 @@ struct stream_stats {
     uint64_t appended[3]; // by enum output_kind, since the process began
     uint64_t latency_counts[LATENCY_BUCKETS];
     uint64_t latency_sum_ms;
-    bool full;       // at its bound: the gate waits
-    bool delivering; // false: its consumer is gone from the routes
+    bool full;         // at its bound: the gate waits
+    bool wanted;       // false: its consumer is gone from the routes
+    char problem[300]; // why it is not delivering although it is wanted
     struct sink_stats sink;
 };
 
@@ -34,8 +35,9 @@ void stream_close(struct stream *stream); // after stream_stop
 const char *stream_name(const struct stream *stream);
 
 // Begins (or, with another target, begins anew) to deliver; texts of `sink` must outlive the stream or the next call.
-// False: settings that cannot work.
+// False: it cannot now (*status); stream_retry tries again.
 bool stream_deliver(struct stream *stream, const struct sink_config *sink, struct status *status);
+void stream_retry(struct stream *stream); // begins what could not begin before, if that is so
 // Ends delivery, waiting at most drain_ms for what is unsent.
 void stream_stop(struct stream *stream, int drain_ms);
 
