@@ -25,9 +25,9 @@ void trouble_set(struct trouble *trouble, const char *text) {
     snprintf(trouble->text, sizeof trouble->text, "%s", text);
     pthread_mutex_unlock(&trouble->mutex);
     if (begins)
-        logline(LOGLINE_ERROR, "runtime", "intake stops until this is mended; nothing is dropped", "error", text, NULL);
+        logline(LOGLINE_ERROR, "runtime", "waiting until this is mended; nothing is dropped", "error", text, NULL);
     if (ends)
-        logline(LOGLINE_INFO, "runtime", "mended, intake goes on", NULL);
+        logline(LOGLINE_INFO, "runtime", "mended, going on", NULL);
 }
 
 void trouble_get(struct trouble *trouble, char out[480]) {
