@@ -71,7 +71,8 @@ void print_findings_to(const struct findings *findings, bool warnings_too) {
     buf_init(&text, 4 * 1024 * 1024);
     if (warnings_too || findings->n_errors > 0)
         findings_write(findings, &text);
-    fwrite(text.ptr, 1, text.len, stderr);
+    if (text.len > 0)
+        fwrite(text.ptr, 1, text.len, stderr);
     if (findings->n_errors > findings->n)
         fprintf(stderr, "… and more errors: %zu in all\n", findings->n_errors);
     buf_free(&text);

@@ -81,7 +81,8 @@ static void print_findings(const struct findings *findings) {
     struct buf text;
     buf_init(&text, 1024 * 1024);
     findings_write(findings, &text);
-    fwrite(text.ptr, 1, text.len, stderr);
+    if (text.len > 0)
+        fwrite(text.ptr, 1, text.len, stderr);
     buf_free(&text);
 }
 
