@@ -24,8 +24,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("PENSTOCK_BINARY", str(ROOT / "build/penstock"))
 WRAP = shlex.split(os.environ.get("PENSTOCK_WRAP", ""))  # valgrind and its options, say
 PATIENCE = float(os.environ.get("PENSTOCK_PATIENCE", "1"))  # multiplies every wait; not what is measured
-# gcc 12's runtime takes its own clean-up of a thread's signal stack for an overflow unless it keeps none.
-os.environ.setdefault("ASAN_OPTIONS", "detect_stack_use_after_return=1:use_sigaltstack=0")
 SANITIZED = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 
 
