@@ -150,21 +150,37 @@ static void let_go(struct kafka_sink *kafka) {
     kafka->failed = false; // the reports of what was purged
 }
 
+// False: no producer now. The same settings worked before, but files that they name may be away for a while.
+static bool keep_client(struct kafka_sink *kafka) {
+    int64_t now_ms = clock_monotonic_ms();
+    if (kafka->client)
+        return true;
+    if (now_ms < kafka->look_ms)
+        return false;
+    kafka->look_ms = now_ms + LOOK_EVERY_MS;
+    struct status status = {0};
+    if (!make_client(kafka, &status)) {
+        door_has_trouble(&kafka->meter->door, DOOR_UNREACHABLE, "%s", status.text);
+        return false;
+    }
+    door_reconnected(&kafka->meter->door);
+    return true;
+}
+
 static void rebuild(struct kafka_sink *kafka) {
     logline(LOGLINE_WARN, "sink", "making a new Kafka producer", "name", kafka->meter->door.name, NULL);
     window_let_go(&kafka->window);
     free_client(kafka); // or leave it behind: it no longer knows us
-    struct status status;
-    must(make_client(kafka, &status)); // the same settings worked before
-    door_reconnected(&kafka->meter->door);
     kafka->failed = false;
+    kafka->look_ms = 0;
+    keep_client(kafka);
 }
 
 // ---- sending ---------------------------------------------------------------------------
 
 static enum sink_sent kafka_send(void *state, const struct sink_record *record, struct status *status) {
     struct kafka_sink *kafka = state;
-    if (kafka->failed || kafka->plan->fatal)
+    if (!kafka->client || kafka->failed || kafka->plan->fatal)
         return SINK_BUSY; // the next poll tells
     if (window_goes_back(&kafka->window, record->seq))
         let_go(kafka);
@@ -218,6 +234,11 @@ static void look_at_topic(struct kafka_sink *kafka) {
 
 static bool kafka_poll(void *state, int timeout_ms, uint64_t *acked_seq, struct status *status) {
     struct kafka_sink *kafka = state;
+    *acked_seq = kafka->window.acked_seq;
+    if (!keep_client(kafka)) {
+        clock_sleep_ms(timeout_ms < 100 ? timeout_ms : 100);
+        return true;
+    }
     rd_kafka_poll(kafka->client, timeout_ms);
     if (kafka->delivered && !door_ready(&kafka->meter->door))
         door_is_ready(&kafka->meter->door, "producing to topic %s", kafka->topic_name);
@@ -247,7 +268,7 @@ static bool kafka_close(void *state, int timeout_ms) {
         rd_kafka_flush(kafka->client, timeout_ms);
     if (window_in_flight(&kafka->window) > 0)
         let_go(kafka);
-    if (!free_client(kafka))
+    if (kafka->client && !free_client(kafka))
         return false;
     free_state(kafka);
     return true;

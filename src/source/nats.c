@@ -428,8 +428,8 @@ static void nats_stop(void *state) {
     nats_link_stop(nats->link);
 }
 
-// What came and was not given out need not wait for ack_wait: somebody may have it now. Only after the inbox is gone, or
-// the server gives it to what is left of our own request.
+// What came and was not given out need not wait for ack_wait: somebody may have it now. Only after the inbox is gone,
+// or the server gives it to what is left of our own request.
 static void give_back(struct nats_source *nats) {
     int at_hand = 0;
     if (nats->subscription && natsSubscription_GetPending(nats->subscription, &at_hand, NULL) != NATS_OK)
