@@ -40,9 +40,8 @@ class Replay(Case):
         """PENSTOCK_GOLDEN=write writes them anew; the diff is then for people to judge."""
         for source in SOURCES:
             with self.subTest(source):
-                code, out, err = replay(source)
+                code, text, err = replay(source)
                 self.assertEqual(code, 0, err)
-                text = out + summary(err)[0].encode() + b"\n"
                 golden = GOLDEN / f"replay-{source}.ndjson"
                 if os.environ.get("PENSTOCK_GOLDEN") == "write":
                     golden.write_bytes(text)
