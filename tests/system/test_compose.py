@@ -1,6 +1,8 @@
-"""docker/compose.yaml against what it starts: files it mounts exist, topics and streams it makes are those that are used."""
+"""docker/compose.yaml against what it starts: its mounts exist, its topics and streams are those that are used."""
 import pathlib
 import re
+import shutil
+import subprocess
 import unittest
 
 import yaml
@@ -13,6 +15,18 @@ class Compose(unittest.TestCase):
     def setUp(self):
         self.services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
         self.config = yaml.safe_load((DOCKER / "penstock.yaml").read_text())
+
+    def assert_passes(self, *command):
+        if not shutil.which(command[0]):
+            self.skipTest(f"{command[0]} is not installed")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_compose_takes_the_file(self):
+        self.assert_passes("docker-compose", "-f", DOCKER / "compose.yaml", "config", "-q")
+
+    def test_prometheus_takes_its_file(self):
+        self.assert_passes("promtool", "check", "config", DOCKER / "prometheus.yml")
 
     def test_mounted_files_are_there(self):
         mounts = [mount.split(":")[0] for service in self.services.values() for mount in service.get("volumes", [])]

@@ -3,7 +3,6 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import unittest
@@ -193,18 +192,3 @@ class Credentials(OnBroker):
         self.assertIsNone(penstock.process.poll())
         self.assertEqual(penstock.get("/readyz")[0], 503)
         self.assert_stops_well(penstock)
-
-
-class Compose(Case):
-    def test_the_compose_file_is_valid(self):
-        compose = shutil.which("docker-compose")
-        self.skip_unless(compose, "docker-compose is not installed")
-        done = subprocess.run([compose, "-f", harness.ROOT / "docker/compose.yaml", "config", "-q"],
-                              capture_output=True, text=True, timeout=60)
-        self.assertEqual(done.returncode, 0, done.stderr)
-
-    def test_the_prometheus_configuration_is_valid(self):
-        self.skip_unless(shutil.which("promtool"), "promtool is not installed")
-        done = subprocess.run(["promtool", "check", "config", harness.ROOT / "docker/prometheus.yml"],
-                              capture_output=True, text=True, timeout=60)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
