@@ -105,8 +105,11 @@ def build(tag="localhost/penstock:test"):
     name = base_name()
     if subprocess.run(["podman", "image", "exists", f"docker.io/library/{name}"], env=environment()).returncode != 0:
         make_base(name)
-    tool("buildah", "bud", "--isolation", "chroot", "--pull=never", "--format", "docker", "--layers",
-         "-f", ROOT / "docker/Dockerfile", "-t", tag, ROOT, seconds=1500)
+    bud = ["buildah", "bud", "--isolation", "chroot", "--pull=never", "--format", "docker", "--layers",
+           "-f", ROOT / "docker/Dockerfile"]
+    tool(*bud, "--target", "build", "-t", f"{tag}-build", ROOT, seconds=1500)  # named, so that its layers are kept
+    tool(*bud, "-t", tag, ROOT, seconds=600)
+    tool("podman", "image", "prune", "-f")  # what earlier builds left
     try:
         tool("podman", "run", "--rm", *HARDENED, tag, "--version", seconds=60)
     except AssertionError as error:
