@@ -9,6 +9,7 @@ import unittest
 
 import estate
 import harness
+import test_hostile
 from harness import Case, OnBroker, wait_until
 
 NO_BROKER = {"kafka": {"brokers": "127.0.0.1:9"}, "nats": {"url": "nats://127.0.0.1:9"}}
@@ -48,6 +49,23 @@ class Start(Case):
         self.ends_with(penstock, 0)
         self.ends_with(penstock, 0)
         self.assertEqual(len(self.out()), 10)
+
+    def test_bad_lines_are_dead_letters_and_the_good_ones_come_through(self):
+        bad = [text for text, _ in test_hostile.BAD.values()]
+        lines = [line for number, text in enumerate(bad) for line in (text, b"", estate.event(number))]
+        penstock = self.files(events=lines)
+        self.ends_with(penstock, 0, seconds=60)
+        self.assertEqual({each["subject"]["id"] for each in self.out() if each["kind"] == "signal"},
+                         {f"user{number}@acme.example" for number in range(len(bad))})
+        letters = penstock.dead_letters()
+        must = [name for name, (_, dead) in test_hostile.BAD.items() if dead and name != "white space"]
+        self.assertGreaterEqual(len(letters), len(must))
+        offsets = [each["offset"] for each in letters]
+        self.assertEqual(offsets, sorted(set(offsets)), "each has the position of its line")
+        text = (self.folder / "in.ndjson").read_bytes()
+        for letter in letters:
+            given = test_hostile.Hostile.data_of(letter)
+            self.assertTrue(text[letter["offset"]:].startswith(given), letter["reason"])
 
     def test_broken_yaml_names_line_and_column(self):
         output = self.ends_with(self.files(routes="route: [unclosed\nversion: 1\n"), 1, "error:")
