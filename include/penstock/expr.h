@@ -84,6 +84,21 @@ enum expr_truth { EXPR_FALSE, EXPR_TRUE, EXPR_ABSENT, EXPR_FAILED };
 // The same for a condition; a result that is not a bool is EXPR_FAILED, but EXPR_ABSENT when it is a null read.
 enum expr_truth expr_holds(const struct expr *expr, const struct value *slots, struct arena *scratch);
 
+// The terms of a condition that is a row of `&&` (brackets within it opened), in order, each evaluated by itself; any
+// other condition is its only term. Returns how many there are, writes at most `max`. For people, not for every event.
+struct expr_term {
+    struct str source; // in expr_source
+    enum expr_truth truth;
+};
+size_t expr_terms(const struct expr *expr, const struct value *slots, struct arena *scratch, struct expr_term *out,
+                  size_t max);
+// The fields that a part of expr_source names, once each, at most `max` of them; the names lie in `scratch`.
+struct expr_read {
+    struct str name; // "raw.target[0].id"
+    int slot;
+};
+size_t expr_reads(const struct expr *expr, struct str part, struct arena *scratch, struct expr_read *out, size_t max);
+
 // The caret picture for people: source line, caret under the column. Appends lines ending in '\n'.
 void expr_show_error(struct buf *out, struct str source, const struct expr_error *error);
 

@@ -104,4 +104,32 @@ uint64_t gate_consumer_seq(const struct gate *gate, struct str consumer);
 void gate_save(const struct gate *gate, struct buf *out);
 bool gate_load(struct gate *gate, struct str bytes, struct policy *policy, struct status *status);
 
+// ---- looking on, for people ----------------------------------------------------------
+
+enum gate_outcome {
+    OUTCOME_BELOW,
+    OUTCOME_ALERT,
+    OUTCOME_SIGNAL,
+    OUTCOME_DEDUPLICATED,
+    OUTCOME_SHADOW_ALERT,
+    OUTCOME_SHADOW_SIGNAL,
+    OUTCOME_UNKNOWN_SUBJECT,
+};
+// What became of one hit, told after it was decided and after its outputs; borrowed for the call.
+struct gate_view {
+    const struct candidate *candidate;
+    const struct hit *hit;
+    uint16_t route; // index in gate_policy
+    double confidence;
+    const struct output_evidence *evidence; // what counted, remembered evidence included, in the route's order
+    size_t n_evidence;
+    unsigned boundaries;
+    enum gate_outcome outcome;
+    struct str why;            // alert: why it is not a signal
+    uint64_t n_held;           // units of the signal that wait
+    const struct guard *guard; // what holds the last of them; NULL: none waits
+};
+typedef void gate_watch(void *ctx, const struct gate_view *view);
+void gate_set_watch(struct gate *gate, gate_watch *watch, void *ctx); // NULL: nobody looks on, as at first
+
 #endif

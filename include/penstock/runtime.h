@@ -55,6 +55,8 @@ void offline_message(struct offline *offline, const struct source_binding *sourc
                      int64_t clock_ms);
 // Time passes: timers due until then act.
 void offline_advance(struct offline *offline, int64_t clock_ms);
+// Somebody looks on at both stages; either may be NULL.
+void offline_set_watch(struct offline *offline, sift_watch *sift, gate_watch *gate, void *ctx);
 const struct sift_counts *offline_sift_counts(const struct offline *offline);
 const struct gate *offline_gate(const struct offline *offline);
 

@@ -81,4 +81,27 @@ const struct sift_counts *
 sifter_counts(const struct sifter *sifter);                        // the sifter's thread; others may read stale numbers
 uint64_t sift_counts_unreadable(const struct sift_counts *counts); // dead letters that were no events
 
+// ---- looking on, for people ----------------------------------------------------------
+
+// An event as the routes see it, told before they are asked; borrowed for the call.
+struct sift_view {
+    const struct policy *policy;
+    const struct source_binding *source;
+    const struct value *slots;
+    struct arena *scratch; // the event's
+    uint32_t index;        // in its unwrapped container
+    bool known_identity;
+};
+typedef void sift_watch(void *ctx, const struct sift_view *view);
+void sifter_set_watch(struct sifter *sifter, sift_watch *watch, void *ctx); // NULL: nobody looks on, as at first
+// Whether the event hits this route, decided as for the log; nothing is counted.
+bool sift_view_hit(const struct sift_view *view, uint16_t route, struct hit *hit);
+// What the map made of one of its fields, and from what.
+struct sift_mapped {
+    struct value value;  // absent: nothing
+    struct value from;   // of the first expression that gave something, before table and type; absent: none did
+    bool has_table_word; // the field has a table, and the table has it
+};
+struct sift_mapped sift_view_field(const struct sift_view *view, const struct map_field *field);
+
 #endif

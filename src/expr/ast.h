@@ -244,6 +244,9 @@ struct value negate(const struct value *a);
 struct value select_key(struct run *run, const struct value *from, const struct value *key);
 struct value select_optional(struct run *run, const struct value *from, const struct value *key);
 
+// explain.c: "raw.user.roles[0]"; false: the node is no such chain.
+bool write_chain(const struct node *node, struct buf *out);
+
 // set.c: constant strings, found by hash
 const struct string_set *string_set_new(struct arena *arena, const struct value *strings, size_t n);
 bool string_set_has(const struct string_set *set, struct str s);

@@ -51,8 +51,8 @@ static const struct node *find_cause(struct run *run, const struct node *node, c
     return null_kid;
 }
 
-// "raw.user.roles[0]"; false: the node is no such chain. A slot still has the chain it stands for below it.
-static bool write_chain(const struct node *node, struct buf *out) {
+// A slot still has the chain it stands for below it.
+bool write_chain(const struct node *node, struct buf *out) {
     bool by_name = node->constant.type == VALUE_STRING; // what a selection with a dot looks for
     if (node->op == NODE_NAME || (node->op == NODE_SLOT && !node->kids)) {
         buf_str(out, node->name);

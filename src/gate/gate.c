@@ -140,7 +140,7 @@ static bool take_candidate(struct gate *gate, struct str payload) {
             continue;
         }
         decision.route = &gate->policy->routes[decision.route_index];
-        decide_hit(gate, &decision);
+        (gate->watch ? decide_watched : decide_hit)(gate, &decision);
     }
     return true;
 }

@@ -137,6 +137,8 @@ struct gate {
 
     gate_emit *emit; // for the step
     void *emit_ctx;
+    gate_watch *watch; // NULL: nobody looks on
+    void *watch_ctx;
     struct arena *scratch;
     struct value slots[ACCEPT_SLOT_COUNT]; // what `accepts` reads
 
@@ -286,6 +288,9 @@ void emit_signal(struct gate *gate, const struct decision *decision, uint16_t co
 void emit_alert(struct gate *gate, const struct decision *decision, struct str why, struct str what,
                 const struct guard *guard);
 void emit_dead_letter(struct gate *gate, const struct dead_letter *letter);
+
+// watch.c
+void decide_watched(struct gate *gate, struct decision *decision); // decide_hit, with somebody who looks on
 
 // adopt.c
 void adopt_policy(struct gate *gate, struct policy *policy, uint64_t generation);

@@ -105,6 +105,11 @@ void offline_message(struct offline *offline, const struct source_binding *sourc
     }
 }
 
+void offline_set_watch(struct offline *offline, sift_watch *sift, gate_watch *gate, void *ctx) {
+    sifter_set_watch(offline->sifter, sift, ctx);
+    gate_set_watch(offline->gate, gate, ctx);
+}
+
 const struct sift_counts *offline_sift_counts(const struct offline *offline) {
     return sifter_counts(offline->sifter);
 }

@@ -79,19 +79,28 @@ static struct value to_field_type(enum event_field field, const struct value *v,
     }
 }
 
-static struct value look_up(const struct map_field *field, struct str from) {
+// The table's word for it; {NULL,0}: it has none.
+static struct str find_word(const struct map_field *field, struct str from) {
     size_t low = 0, high = field->n_table;
     while (low < high) {
         size_t mid = (low + high) / 2;
         int order = str_cmp(field->table_from[mid], from);
         if (order == 0)
-            return value_string(field->table_to[mid]);
+            return field->table_to[mid];
         if (order < 0)
             low = mid + 1;
         else
             high = mid;
     }
-    return field->table_else.ptr ? value_string(field->table_else) : value_absent();
+    return (struct str){NULL, 0};
+}
+
+// No value at all is not "some other value": `else` speaks for both, as a map's reader expects of `else: unknown`.
+static struct value look_up(const struct map_field *field, const struct value *text) {
+    struct str word = find_word(field, text->type == VALUE_STRING ? text->string : STR(""));
+    if (!word.ptr)
+        word = field->table_else;
+    return word.ptr ? value_string(word) : value_absent();
 }
 
 static struct value first_present(const struct event_step *step, const struct map_field *field) {
@@ -103,14 +112,17 @@ static struct value first_present(const struct event_step *step, const struct ma
     return value_absent();
 }
 
+static struct value map_value(const struct event_step *step, const struct map_field *field, const struct value *v) {
+    if (field->n_table == 0)
+        return v->type == VALUE_ABSENT ? *v : to_field_type(field->field, v, step->scratch);
+    struct value text = to_text(v, step->scratch);
+    struct value found = look_up(field, &text);
+    return found.type == VALUE_ABSENT ? found : to_field_type(field->field, &found, step->scratch);
+}
+
 static struct value map_one(const struct event_step *step, const struct map_field *field) {
     struct value v = first_present(step, field);
-    if (field->n_table == 0)
-        return v.type == VALUE_ABSENT ? v : to_field_type(field->field, &v, step->scratch);
-    struct value text = to_text(&v, step->scratch);
-    // No value at all is not "some other value": `else` speaks for both, as a map's reader expects of `else: unknown`.
-    struct value found = look_up(field, text.type == VALUE_STRING ? text.string : STR(""));
-    return found.type == VALUE_ABSENT ? found : to_field_type(field->field, &found, step->scratch);
+    return map_value(step, field, &v);
 }
 
 void apply_map(const struct event_step *step) {
@@ -119,4 +131,13 @@ void apply_map(const struct event_step *step) {
         step->slots[SLOT_EVENT + i] = value_absent();
     for (size_t i = 0; i < map->n_fields; i++)
         step->slots[SLOT_EVENT + map->fields[i].field] = map_one(step, &map->fields[i]);
+}
+
+struct sift_mapped sift_view_field(const struct sift_view *view, const struct map_field *field) {
+    struct sift_counts uncounted = {0};
+    struct event_step step = view_step(view, &uncounted);
+    struct value v = first_present(&step, field), text = to_text(&v, step.scratch);
+    struct sift_mapped mapped = {.value = map_value(&step, field, &v), .from = v};
+    mapped.has_table_word = field->n_table > 0 && text.type == VALUE_STRING && find_word(field, text.string).ptr;
+    return mapped;
 }

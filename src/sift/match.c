@@ -129,3 +129,9 @@ size_t match_routes(const struct event_step *step, struct candidate_writer *writ
     }
     return n;
 }
+
+bool sift_view_hit(const struct sift_view *view, uint16_t route, struct hit *hit) {
+    struct sift_counts uncounted = {0};
+    struct event_step step = view_step(view, &uncounted);
+    return match_route(&step, route, hit);
+}

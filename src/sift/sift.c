@@ -17,6 +17,8 @@ struct sifter {
     const struct source_binding *slots_for; // raw slots of other sources are absent while this one's events pass
     size_t max_event_bytes;
     struct sift_counts counts;
+    sift_watch *watch; // NULL: nobody looks on
+    void *watch_ctx;
 };
 
 void sift_output_init(struct sift_output *out) {
@@ -63,6 +65,11 @@ void sifter_free(struct sifter *sifter) {
 
 const struct sift_counts *sifter_counts(const struct sifter *sifter) {
     return &sifter->counts;
+}
+
+void sifter_set_watch(struct sifter *sifter, sift_watch *watch, void *ctx) {
+    sifter->watch = watch;
+    sifter->watch_ctx = ctx;
 }
 
 static void add_dead_letter(const struct sift_input *input, struct coordinates at, struct str reason,
@@ -156,6 +163,16 @@ static void default_fields(struct value *slots, const struct sift_input *input, 
         *time = value_timestamp(input->received_ms / 1000, (int32_t)(input->received_ms % 1000) * 1000000);
 }
 
+static void show_event(struct sifter *sifter, const struct event_step *step, uint32_t index, bool known_identity) {
+    struct sift_view view = {.policy = step->policy,
+                             .source = step->source,
+                             .slots = step->slots,
+                             .scratch = step->scratch,
+                             .index = index,
+                             .known_identity = known_identity};
+    sifter->watch(sifter->watch_ctx, &view);
+}
+
 static void sift_event(struct sifter *sifter, const struct policy *policy, const struct source_binding *source,
                        const struct inventory *inventory, const struct sift_input *input, const struct value *event,
                        uint32_t index, struct sift_output *out) {
@@ -185,6 +202,8 @@ static void sift_event(struct sifter *sifter, const struct policy *policy, const
                                   .at = at,
                                   .received_ms = input->received_ms,
                                   .known_identity = identity != NULL};
+    if (sifter->watch)
+        show_event(sifter, &step, index, identity != NULL);
     memcpy(candidate.event, sifter->slots + SLOT_EVENT, sizeof candidate.event);
     memcpy(candidate.identity, sifter->slots + SLOT_IDENTITY, sizeof candidate.identity);
     struct candidate_writer writer;

@@ -18,4 +18,13 @@ void apply_map(const struct event_step *step);
 // hits.
 size_t match_routes(const struct event_step *step, struct candidate_writer *writer, bool *wants_signal);
 
+// The step of somebody who looks on; slots are not written through it.
+static inline struct event_step view_step(const struct sift_view *view, struct sift_counts *counts) {
+    return (struct event_step){.policy = view->policy,
+                               .source = view->source,
+                               .slots = (struct value *)(uintptr_t)view->slots,
+                               .scratch = view->scratch,
+                               .counts = counts};
+}
+
 #endif
