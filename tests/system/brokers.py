@@ -141,7 +141,8 @@ class OnKafka:
         script = ROOT / "tests/kafka/broker"
         done = subprocess.run([script, "start", "--version", version], capture_output=True, text=True, timeout=1200)
         if done.returncode != 0:
-            why = " ".join(done.stderr.split())[-200:]
+            why = (re.findall(r"\[ERROR\] (.*)|^broker: (.*)", done.stderr, re.M) or [("", done.stderr)])[0]
+            why = " ".join("".join(why).split())[:250]
             raise unittest.SkipTest(f"no Kafka {version}, nor PENSTOCK_TEST_KAFKA: {why}")
         brokers, pid, folder = done.stdout.split()
         self.own = [script, "stop", pid, folder]

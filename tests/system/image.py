@@ -64,10 +64,11 @@ def machine_sources(release):
     here = re.search(r"^VERSION_CODENAME=(\w+)$", pathlib.Path("/etc/os-release").read_text(), re.M)
     if not here:
         no_try("this is no Debian release with a name")
-    for place in ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"):
-        path = pathlib.Path(place)
-        if path.exists() and here[1] in path.read_text():
-            return path.name, re.sub(rf"\b{here[1]}\b", release, path.read_text())
+    apt = pathlib.Path("/etc/apt")
+    for path in [apt / "sources.list.d/debian.sources", apt / "sources.list", *sorted(apt.glob("sources.list.d/*"))]:
+        suite = rf"(?<=[ \n]){here[1]}(?=[-/ \n])"  # a word of its own, or before -updates and -security
+        if path.suffix in (".sources", ".list") and path.exists() and re.search(suite, path.read_text()):
+            return path.name, re.sub(suite, release, path.read_text())
     return no_try("no package sources of Debian are set up on this machine")
 
 
