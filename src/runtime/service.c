@@ -18,6 +18,7 @@
 #define STOP_MAX_MS 9000
 #define SINKS_DRAIN_MS 3000
 #define MAIN_ROUND_MS 100
+#define ENFORCER_ROUND_MS 20
 
 void trouble_set(struct trouble *trouble, const char *text) {
     pthread_mutex_lock(&trouble->mutex);
@@ -253,13 +254,24 @@ static int wait_for_end(struct service *service) {
 // ---- stopping ---------------------------------------------------------------------------------------------
 
 // Runs beside the stop; if that hangs in a client library, it ends the process with what it would have answered.
+struct enforcer {
+    int code;
+    _Atomic bool stopped; // all went well
+};
+
 static void *enforce_stop(void *ctx) {
-    int code = *(int *)ctx;
-    for (int64_t until = clock_monotonic_ms() + STOP_MAX_MS; clock_monotonic_ms() < until;)
-        clock_sleep_ms(MAIN_ROUND_MS);
-    logline(LOGLINE_WARN, "runtime",
-            "stopping takes too long; leaving. What is unsent stays on disk and goes out after the next start", NULL);
-    _exit(code);
+    struct enforcer *enforcer = ctx;
+    int64_t until = clock_monotonic_ms() + STOP_MAX_MS;
+    while (!atomic_load(&enforcer->stopped)) {
+        if (clock_monotonic_ms() >= until) {
+            logline(LOGLINE_WARN, "runtime",
+                    "stopping takes too long; leaving. What is unsent stays on disk and goes out after the next start",
+                    NULL);
+            _exit(enforcer->code);
+        }
+        clock_sleep_ms(ENFORCER_ROUND_MS);
+    }
+    return NULL;
 }
 
 static void stop_intakes(struct service *service) {
@@ -370,11 +382,12 @@ int service_run(const struct config *config) {
     start_threads(service);
     announce(service);
     int code = wait_for_end(service);
-    pthread_t enforcer;
-    start(&enforcer, enforce_stop, &code);
+    struct enforcer enforcer = {.code = code};
+    pthread_t thread;
+    start(&thread, enforce_stop, &enforcer);
     stop_service(service);
     free_service(service);
-    pthread_cancel(enforcer);
-    pthread_join(enforcer, NULL);
+    atomic_store(&enforcer.stopped, true);
+    pthread_join(thread, NULL);
     return code;
 }
