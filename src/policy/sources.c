@@ -109,7 +109,7 @@ static bool bind_route(struct compile *c, size_t index) {
 
 // A library holds routes for more vendors than one deployment has, so this is said once and not for each.
 static void report_unheard(struct compile *c, size_t n_unheard, const struct route_draft *first) {
-    if (n_unheard > 0 && c->findings->n_errors == 0)
+    if (c->findings->n_errors == 0)
         report_warning(c, first->place, "%zu routes hear none of the configured sources; '%.*s' is the first of them",
                        n_unheard, STR_ARG(first->route.name));
 }
@@ -156,7 +156,8 @@ void bind_sources(struct compile *c) {
     for (size_t i = 0; i < c->n_routes && !c->ended; i++)
         if (!bind_route(c, i) && n_unheard++ == 0)
             first_unheard = i;
-    report_unheard(c, n_unheard, &c->routes[first_unheard]);
+    if (n_unheard > 0)
+        report_unheard(c, n_unheard, &c->routes[first_unheard]);
     bind_paths(c);
     policy->n_slots = (unsigned)(SLOT_RAW + c->n_raw_paths);
 }
