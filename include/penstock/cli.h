@@ -15,7 +15,8 @@ struct verb {
     const char *help;                  // the whole of `penstock VERB --help`
     int (*run)(int argc, char **argv); // argv[0] is the verb
 };
-extern const struct verb verb_run, verb_check, verb_test, verb_eval, verb_replay, verb_schema, verb_health;
+extern const struct verb verb_run, verb_check, verb_test, verb_eval, verb_replay, verb_explain, verb_schema,
+    verb_health;
 
 // argv -> verb; the process's exit code.
 int cli_main(int argc, char **argv);

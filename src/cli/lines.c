@@ -20,8 +20,9 @@ static size_t next_character(struct str text, bool *shown) {
     const unsigned char *c = (const unsigned char *)text.ptr;
     bool control = len == 1 && (c[0] < 0x20 || c[0] == 0x7f);
     bool second_control = len == 2 && c[0] == 0xc2 && c[1] < 0xa0;
-    bool turns = len == 3 && c[0] == 0xe2 && ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) || // U+202A to U+202E
-                                              (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));  // U+2066 to U+2069
+    bool turns = len == 3 && c[0] == 0xe2 &&
+                 ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) || // U+202A to U+202E
+                  (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));  // U+2066 to U+2069
     *shown = len > 0 && !control && !second_control && !turns;
     return len > 0 ? len : 1;
 }
@@ -51,7 +52,7 @@ static size_t fit(struct str text, size_t columns) {
     size_t most = bytes_of_columns(text, columns);
     if (most == text.len)
         return most;
-    for (size_t at = most; at > most / 2; at--)
+    for (size_t at = most; at > most / 4; at--)
         if (text.ptr[at] == ' ')
             return at;
     return most;

@@ -3,8 +3,8 @@
 
 #include "penstock/cli.h"
 
-static const struct verb *const verbs[] = {&verb_run,    &verb_check,  &verb_test,  &verb_eval,
-                                           &verb_replay, &verb_schema, &verb_health};
+static const struct verb *const verbs[] = {&verb_run,    &verb_check,   &verb_test,   &verb_eval,
+                                           &verb_replay, &verb_explain, &verb_schema, &verb_health};
 
 static void print_help(FILE *out) {
     fputs("penstock routes identity signals: raw identity events in, alerts for people and\n"

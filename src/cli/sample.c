@@ -173,11 +173,11 @@ static uint64_t show_dead_letters(struct sample *sample, struct buf *out) {
 
 static void show_fields(struct sample *sample, struct buf *out) {
     const struct map *map = sample->binding->map;
-    buf_printf(out, "\n%-22s %9s %8s  %s\n", "field", "events", "share", "example");
+    buf_printf(out, "\n%-20s %8s %8s  %s\n", "field", "events", "share", "example");
     for (size_t i = 0; i < map->n_fields; i++) {
         const struct field_tally *tally = &sample->fields[i];
         struct str part = share(sample, tally->got);
-        lines_add(out, 0, 43, "%-22s %9llu %8.*s  %.*s", event_fields[map->fields[i].field].path,
+        lines_add(out, 0, 40, "%-20s %8llu %8.*s  %.*s", event_fields[map->fields[i].field].path,
                   (unsigned long long)tally->got, STR_ARG(part), STR_ARG(tally->example));
     }
     struct str missing = STR("");
@@ -198,10 +198,10 @@ static void show_expression(struct sample *sample, struct buf *out, size_t field
     const char *path = event_fields[sample->binding->map->fields[field].field].path;
     struct str source = one_line(sample->texts, expr_source(sample->binding->map->fields[field].of[of]));
     if (tally->of_failed[of] > 0)
-        lines_add(out, 2, 25, "%-22s %.*s: failed %llu times: %.*s", path, STR_ARG(source),
+        lines_add(out, 2, 21, "%-20s %.*s: failed %llu times: %.*s", path, STR_ARG(source),
                   (unsigned long long)tally->of_failed[of], STR_ARG(tally->of_error[of]));
     else if (tally->of_given[of] == 0)
-        lines_add(out, 2, 25, "%-22s %.*s", path, STR_ARG(source));
+        lines_add(out, 2, 21, "%-20s %.*s", path, STR_ARG(source));
 }
 
 static void show_silent_expressions(struct sample *sample, struct buf *out) {
@@ -231,7 +231,7 @@ static void show_unfit(struct sample *sample, struct buf *out) {
             buf_str(out, STR("\nvalues that are not what the field is\n"));
         any = true;
         const char *type = info->type == VALUE_TIMESTAMP ? "time" : value_type_name(info->type);
-        lines_add(out, 2, 25, "%-22s %llu of them no %s, such as %.*s", info->path, (unsigned long long)tally->unfit,
+        lines_add(out, 2, 21, "%-20s %llu of them no %s, such as %.*s", info->path, (unsigned long long)tally->unfit,
                   type, STR_ARG(tally->unfit_example));
     }
 }
@@ -284,7 +284,7 @@ static int order_routes(const void *a, const void *b, void *ctx) {
 }
 
 static void show_routes(struct sample *sample, struct buf *out) {
-    size_t n = sample->binding->n_routes, shown = 0, width = 22;
+    size_t n = sample->binding->n_routes, shown = 0, width = 20;
     uint16_t *order = must_alloc((n + 1) * sizeof *order);
     for (size_t i = 0; i < n; i++)
         order[i] = sample->binding->routes[i];
@@ -294,12 +294,12 @@ static void show_routes(struct sample *sample, struct buf *out) {
         width = len > width ? len : width;
     }
     width = width < NAME_COLUMNS_MOST ? width : NAME_COLUMNS_MOST;
-    buf_printf(out, "\n%-*s %9s %8s\n", (int)width, "route", "events", "share");
+    buf_printf(out, "\n%-*s %8s %8s\n", (int)width, "route", "events", "share");
     for (; shown < n && sample->routes[order[shown]] > 0; shown++) {
         struct str name = sample->policy->routes[order[shown]].name;
         struct str part = share(sample, sample->routes[order[shown]]);
-        lines_add(out, 0, 2, "%-*.*s %9llu %8.*s", (int)width, STR_ARG(name), (unsigned long long)sample->routes[order[shown]],
-                  STR_ARG(part));
+        lines_add(out, 0, 2, "%-*.*s %8llu %8.*s", (int)width, STR_ARG(name),
+                  (unsigned long long)sample->routes[order[shown]], STR_ARG(part));
     }
     struct str rest = STR("");
     for (size_t i = shown; i < n && rest.len < 1000; i++)
