@@ -10,11 +10,14 @@
 
 #include "penstock/policy.h"
 
-// What the gate may remember. At each bound: dedup, evidence and seen keys: the one that would expire first is
-// forgotten and counted; buckets: a limit without room for another key holds what comes; held signals: the least of all
-// becomes an alert.
+// What the gate may remember. At each bound: dedup, evidence, window, known and seen keys: the one that would expire
+// first is forgotten and counted; buckets: a limit without room for another key holds what comes; held signals: the
+// least of all becomes an alert. Evidence with a memory takes of window_keys: a count one for each key and for each of
+// its events (at most 65), distinct one for each key and for each of its values (at most at_least), after one for each
+// subject; and of known_keys: first_seen one for each key's value, and one for each key if it learns.
 struct gate_bounds {
     size_t dedup_keys, evidence_keys, bucket_keys, seen_keys; // entries of 32 bytes
+    size_t window_keys, known_keys;                           // the same
     size_t held_max;                                          // signals
     size_t held_max_bytes;                                    // of their records
 };
@@ -77,7 +80,9 @@ uint64_t gate_applied_seq(const struct gate *gate); // last record it has taken
     X(unheard, "alerts that no consumer accepts") \
     X(unowned, "alerts that went to the default owner") \
     X(dead_letters, "dead letters taken") \
-    X(forgotten, "keys forgotten at a bound before their time") \
+    X(forgotten, "dedup, evidence and position keys forgotten at a bound before their time") \
+    X(forgotten_windows, "entries of count, distinct and after forgotten at their bound: evidence fires late or not") \
+    X(forgotten_known, "entries of first_seen forgotten at their bound: evidence fires again for what was known") \
     X(damaged, "records that could not be read")
 struct gate_counts {
 #define X(name, help) uint64_t name;

@@ -103,11 +103,37 @@ struct template {
 
 enum route_mode { MODE_SHADOW, MODE_ALERT, MODE_ENFORCE };
 
+// What evidence remembers of earlier events, in the gate, under a key that sift makes. Times are half open: what
+// happened at t counts until just before t + within.
+enum memory_kind {
+    MEMORY_NONE,
+    MEMORY_COUNT,      // from the at_least-th event within within_ms on, while there are as many
+    MEMORY_DISTINCT,   // the same of different values
+    MEMORY_FIRST_SEEN, // a value that was not there within within_ms
+    MEMORY_AFTER,      // another piece of evidence fired for the subject, by an earlier event within within_ms
+};
+#define COUNT_MAX 1000000
+#define DISTINCT_MAX 256 // all of them are kept
+struct memory {
+    enum memory_kind kind;
+    struct hash128 id; // of its route, its name and all that is said below: what counts otherwise, counts anew
+    struct expr **of;  // distinct, first_seen: together the value
+    size_t n_of;
+    struct expr **per; // what is counted apart; none: the subject, all its aliases being one
+    size_t n_per;
+    int64_t at_least, within_ms;
+    int64_t learn_ms;     // first_seen: so long after its first event a key only learns
+    struct str after;     // NAME or ROUTE/NAME
+    struct hash128 trace; // of the evidence it comes after
+};
 struct evidence {
     struct str name;
     struct expr *when;   // NULL: always
     struct expr *weight; // a number; clamped to 0..1
     enum boundary boundary;
+    struct memory memory;
+    struct hash128 trace; // by which others find that it fired
+    int64_t trace_ms;     // how long they look for it; 0: none comes after it
 };
 struct adjustment {
     struct expr *when;
@@ -142,6 +168,17 @@ struct route {
     struct str *escalate_to;
     size_t n_escalate_to;
 };
+
+// Whether it says something by itself: whatever the gate remembers, evidence fires.
+static inline bool hit_is_certain(const struct route *route, const struct hit *hit) {
+    for (unsigned i = 0; i < hit->n_evidence; i++) {
+        const struct hit_evidence *found = &hit->evidence[i];
+        if (found->index < route->n_evidence && route->evidence[found->index].memory.kind == MEMORY_NONE &&
+            found->weight > 0)
+            return true;
+    }
+    return route->n_evidence == 0;
+}
 
 // What the gate works with.
 

@@ -37,6 +37,10 @@ struct coordinates {
 struct hit_evidence {
     uint8_t index; // in the route's evidence
     double weight; // 0..1
+    // Of evidence that counts or compares: under which key, and which value. Whether it fires is the gate's to say.
+    bool has_key;
+    struct hash128 key;
+    uint64_t value;
 };
 // One route that concerns the event, with everything the gate needs that only the event could tell.
 struct hit {

@@ -31,7 +31,8 @@ static bool same_evidence(const struct route *a, const struct route *b) {
     if (a->n_evidence != b->n_evidence)
         return false;
     for (size_t i = 0; i < a->n_evidence; i++)
-        if (!str_eq(a->evidence[i].name, b->evidence[i].name))
+        if (!str_eq(a->evidence[i].name, b->evidence[i].name) ||
+            !hash128_eq(a->evidence[i].memory.id, b->evidence[i].memory.id))
             return false;
     return true;
 }

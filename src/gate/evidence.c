@@ -81,24 +81,43 @@ static double weigh_remembered(struct gate *gate, const struct route *route, str
     return weight;
 }
 
-static void find_weights(const struct decision *decision, double weights[EVIDENCE_MAX]) {
+static void prefetch_memories(const struct gate *gate, const struct decision *decision) {
+    const struct route *route = decision->route;
     for (unsigned i = 0; i < decision->hit.n_evidence; i++) {
         const struct hit_evidence *found = &decision->hit.evidence[i];
-        double weight = clamp_weight(found->weight);
-        if (found->index < decision->route->n_evidence && weight > weights[found->index])
-            weights[found->index] = weight;
+        if (found->index < route->n_evidence)
+            memory_prefetch(gate, &route->evidence[found->index], found);
     }
 }
 
-void weigh_evidence(struct gate *gate, struct decision *decision) {
+// What fires now. False: nothing, or only what weighs nothing and is there for others to come after.
+static bool find_weights(struct gate *gate, const struct decision *decision, double weights[EVIDENCE_MAX]) {
+    const struct route *route = decision->route;
+    bool fired = false;
+    for (unsigned i = 0; i < decision->hit.n_evidence; i++) {
+        const struct hit_evidence *found = &decision->hit.evidence[i];
+        if (found->index >= route->n_evidence || !memory_fires(gate, decision, &route->evidence[found->index], found))
+            continue;
+        leave_trace(gate, decision, &route->evidence[found->index]);
+        double weight = clamp_weight(found->weight);
+        fired |= weight > 0 || route->evidence[found->index].trace_ms == 0;
+        if (weight > weights[found->index])
+            weights[found->index] = weight;
+    }
+    return fired;
+}
+
+bool weigh_evidence(struct gate *gate, struct decision *decision) {
     const struct route *route = decision->route;
     if (route->n_evidence == 0) {
         decision->confidence = 1;
-        return;
+        return true;
     }
     double weights[EVIDENCE_MAX] = {0};
     struct hash128 keys[EVIDENCE_MAX];
-    find_weights(decision, weights);
+    prefetch_memories(gate, decision);
+    if (!find_weights(gate, decision, weights))
+        return false;
     // Nobody's evidence must not add up to anybody's guilt: without a definite subject only the event itself speaks.
     bool remembers = route->confidence_within_ms > 0 && decision->definite;
     if (remembers)
@@ -113,4 +132,5 @@ void weigh_evidence(struct gate *gate, struct decision *decision) {
         decision->evidence[decision->n_evidence++] =
             (struct output_evidence){.name = evidence->name, .weight = weight, .boundary = evidence->boundary};
     }
+    return true;
 }

@@ -10,6 +10,8 @@ const struct gate_bounds gate_default_bounds = {
     .evidence_keys = 1000000,
     .bucket_keys = 1000000,
     .seen_keys = 1000000,
+    .window_keys = 4000000,
+    .known_keys = 4000000,
     .held_max = 100000,
     .held_max_bytes = (size_t)128 * 1024 * 1024,
 };
@@ -34,6 +36,9 @@ static void lay_out(struct gate *gate, struct carver *carver) {
     table_open(&gate->evidence, carve(carver, table_bytes(bounds->evidence_keys)), bounds->evidence_keys);
     table_open(&gate->buckets, carve(carver, table_bytes(bounds->bucket_keys)), bounds->bucket_keys);
     table_open(&gate->seen, carve(carver, table_bytes(bounds->seen_keys)), bounds->seen_keys);
+    table_open(&gate->windows, carve(carver, table_bytes(bounds->window_keys)), bounds->window_keys);
+    table_open(&gate->known, carve(carver, table_bytes(bounds->known_keys)), bounds->known_keys);
+    gate->traces = carve(carver, TRACES_MAX * sizeof *gate->traces);
     gate->sources = carve(carver, SOURCES_MAX * sizeof *gate->sources);
     gate->places = carve(carver, PLACES_MAX * sizeof *gate->places);
     gate->place_index = carve(carver, (size_t)PLACES_MAX * 2 * sizeof *gate->place_index);
@@ -142,6 +147,7 @@ static bool take_candidate(struct gate *gate, struct str payload) {
         decision.route = &gate->policy->routes[decision.route_index];
         (gate->watch ? decide_watched : decide_hit)(gate, &decision);
     }
+    keep_traces(gate);
     return true;
 }
 

@@ -73,6 +73,15 @@ struct stream { // a consumer's, by the hash of its name
     uint64_t seq;
 };
 
+// ---- memory of evidence ---------------------------------------------------------------------
+
+struct trace { // that evidence leaves for what comes after it
+    struct hash128 key;
+    int64_t keep_ms;
+};
+#define EVIDENCE_MIN_BYTES 9 // of a piece of evidence in a candidate
+#define TRACES_MAX (CANDIDATE_MAX_BYTES / EVIDENCE_MIN_BYTES)
+
 // ---- held units ------------------------------------------------------------------------------
 
 struct priority {
@@ -142,7 +151,9 @@ struct gate {
     struct arena *scratch;
     struct value slots[ACCEPT_SLOT_COUNT]; // what `accepts` reads
 
-    struct table dedup, evidence, buckets, seen;
+    struct table dedup, evidence, buckets, seen, windows, known;
+    struct trace *traces; // of the candidate that is being taken
+    uint32_t n_traces;
 
     struct source_name *sources;
     struct place *places;
@@ -207,9 +218,20 @@ struct place *place_add(struct gate *gate, struct str source, int32_t partition)
 struct stream *stream_find(const struct gate *gate, struct str consumer);
 void streams_adopt(struct gate *gate);
 
+// memory.c
+void memory_prefetch(const struct gate *gate, const struct evidence *evidence, const struct hit_evidence *found);
+// Whether evidence that a hit brings fires, which every call makes the gate remember.
+bool memory_fires(struct gate *gate, const struct decision *decision, const struct evidence *evidence,
+                  const struct hit_evidence *found);
+// It fired, and others may come after it: known once the whole candidate is decided, so that no event comes after
+// itself.
+void leave_trace(struct gate *gate, const struct decision *decision, const struct evidence *evidence);
+void keep_traces(struct gate *gate);
+
 // evidence.c
-double half_life_factor(int64_t age_ms, int64_t half_life_ms);     // 2^(-age / half life)
-void weigh_evidence(struct gate *gate, struct decision *decision); // fills confidence, evidence, boundaries
+double half_life_factor(int64_t age_ms, int64_t half_life_ms); // 2^(-age / half life)
+// Fills confidence, evidence, boundaries. False: nothing fired, so there is nothing new to decide.
+bool weigh_evidence(struct gate *gate, struct decision *decision);
 
 // verdict.c
 void decision_begin(struct decision *decision, const struct candidate *candidate, struct str bytes);

@@ -8,7 +8,7 @@
 #include "penstock/bytes.h"
 
 #define MAGIC UINT64_C(0x3145544147545350) // "PSTGATE1"
-#define VERSION 1
+#define VERSION 2
 #define EXPIRES_MAX_MS (INT64_C(1) << 55)
 
 struct loading {
@@ -394,6 +394,8 @@ void gate_save(const struct gate *gate, struct buf *out) {
     save_table(gate, &gate->evidence, out);
     save_table(gate, &gate->buckets, out);
     save_table(gate, &gate->seen, out);
+    save_table(gate, &gate->windows, out);
+    save_table(gate, &gate->known, out);
     put_u64(out, gate->counts.held_now);
     for (uint32_t slot = gate->oldest; slot; slot = gate->held[slot].newer)
         save_unit(gate, slot, out);
@@ -404,6 +406,7 @@ bool gate_load(struct gate *gate, struct str bytes, struct policy *policy, struc
     if (!load_header(&load, policy) || !load_counts(&load) || !load_places(&load) ||
         !load_table(&load, &gate->dedup, "dedup keys") || !load_table(&load, &gate->evidence, "evidence keys") ||
         !load_table(&load, &gate->buckets, "bucket keys") || !load_table(&load, &gate->seen, "seen keys") ||
+        !load_table(&load, &gate->windows, "window keys") || !load_table(&load, &gate->known, "known keys") ||
         !load_units(&load))
         return false;
     if (load.in.failed || reader_left(&load.in) > 0)

@@ -79,10 +79,9 @@ void decide_hit(struct gate *gate, struct decision *decision) {
     const struct route *route = decision->route;
     struct route_counts *of_route = &gate->route_counts[decision->route_index];
     dedup_prepare(gate, decision);
-    weigh_evidence(gate, decision);
     struct str why;
-    enum verdict verdict = reach_verdict(decision, &why);
-    if (route->has_signal && !decision->definite) {
+    enum verdict verdict = weigh_evidence(gate, decision) ? reach_verdict(decision, &why) : VERDICT_DROP;
+    if (route->has_signal && !decision->definite && hit_is_certain(route, &decision->hit)) {
         decide_nobodys_hit(gate, decision, verdict, why);
         return;
     }

@@ -241,6 +241,7 @@ const struct doc_node *list_items(const struct doc_node *node, size_t *n);
 
 extern const struct object map_object, route_object, gate_object, consumer_object, root_object, field_object,
     dedup_object, to_object, test_object;
+extern const struct object count_object, distinct_object, first_seen_object, after_object;
 extern const struct word severity_words[], boundary_words[];
 void define_schema(struct buf *out);
 
@@ -253,7 +254,9 @@ void read_consumers(struct compile *c, const struct doc_node *node, void *policy
 void read_tests(struct compile *c, const struct doc_node *node, void *route_draft);
 void tests_schema(struct buf *out);
 
-void bind_sources(struct compile *c); // names -> maps, routes, raw paths
+void check_memory(struct compile *c, const struct doc_node *evidence); // one kind at most
+void bind_memories(struct compile *c);                                 // evidence -> what it comes after
+void bind_sources(struct compile *c);                                  // names -> maps, routes, raw paths
 void check_tests(struct compile *c);
 void check_reach(struct compile *c); // warnings
 

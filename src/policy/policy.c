@@ -291,6 +291,7 @@ struct policy *policy_compile(const struct policy_bundle *bundle, struct finding
         check_whole(&c);
         set_defaults(&c);
         bind_sources(&c);
+        bind_memories(&c);
         take_drafts(&c);
         check_tests(&c);
         check_reach(&c);

@@ -28,6 +28,7 @@ static void check_weight(struct compile *c, const struct doc_node *node, const s
 
 static void end_evidence(struct compile *c, const struct doc_node *node, void *target) {
     check_weight(c, node, ((const struct evidence *)target)->weight);
+    check_memory(c, node);
 }
 
 static const struct key evidence_keys[] = {
@@ -40,7 +41,7 @@ static const struct key evidence_keys[] = {
      .kind = KEY_EXPR,
      .at = offsetof(struct evidence, when),
      .wanted = VALUE_BOOL,
-     .text = "the condition; left out: always"},
+     .text = "the condition; left out: always; with a memory: which events it counts or compares"},
     {.name = "weight",
      .kind = KEY_EXPR,
      .required = true,
@@ -52,10 +53,22 @@ static const struct key evidence_keys[] = {
      .at = offsetof(struct evidence, boundary),
      .words = boundary_words,
      .text = "what line was crossed, if one was"},
-    {.name = "count", .kind = KEY_LATER, .text = "not available in this version"},
-    {.name = "distinct", .kind = KEY_LATER, .text = "not available in this version"},
-    {.name = "first_seen", .kind = KEY_LATER, .text = "not available in this version"},
-    {.name = "after", .kind = KEY_LATER, .text = "not available in this version"},
+    {.name = "count",
+     .kind = KEY_OBJECT,
+     .object = &count_object,
+     .text = "fires at the at_least-th such event within the time, and at each one more"},
+    {.name = "distinct",
+     .kind = KEY_OBJECT,
+     .object = &distinct_object,
+     .text = "fires when such events brought at_least different values within the time"},
+    {.name = "first_seen",
+     .kind = KEY_OBJECT,
+     .object = &first_seen_object,
+     .text = "fires when a value was not seen while it would have been remembered"},
+    {.name = "after",
+     .kind = KEY_OBJECT,
+     .object = &after_object,
+     .text = "fires when another piece of evidence fired before for the same subject"},
     {.name = "absent", .kind = KEY_LATER, .text = "not available in this version"},
 };
 static const struct object evidence_object = {.name = "evidence",

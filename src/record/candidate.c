@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 enum { FIELD_LIST_END = 0xff };
+enum { HAS_KEY = 0x80 }; // beside an evidence's index
+_Static_assert(EVIDENCE_MAX <= HAS_KEY, "an index and a bit share a byte");
 
 static bool next_encoded(const struct value_source *source, uint64_t node, uint64_t *cursor, struct value *key,
                          struct value *out);
@@ -228,8 +230,13 @@ void candidate_add_hit(struct candidate_writer *writer, const struct hit *hit) {
     put_u16(out, hit->route);
     put_u8(out, hit->n_evidence);
     for (unsigned i = 0; i < hit->n_evidence; i++) {
-        put_u8(out, hit->evidence[i].index);
-        put_double(out, hit->evidence[i].weight);
+        const struct hit_evidence *evidence = &hit->evidence[i];
+        put_u8(out, (uint8_t)(evidence->index | (evidence->has_key ? HAS_KEY : 0)));
+        put_double(out, evidence->weight);
+        if (!evidence->has_key)
+            continue;
+        put_hash(out, evidence->key);
+        put_u64(out, evidence->value);
     }
     put_double(out, hit->adjust_alert);
     put_double(out, hit->adjust_signal);
@@ -269,8 +276,14 @@ bool candidate_next_hit(const struct candidate *candidate, size_t *cursor, struc
     if (out->n_evidence > EVIDENCE_MAX)
         return false;
     for (unsigned i = 0; i < out->n_evidence; i++) {
-        out->evidence[i].index = get_u8(&in);
-        out->evidence[i].weight = get_double(&in);
+        uint8_t index = get_u8(&in);
+        double weight = get_double(&in);
+        out->evidence[i] =
+            (struct hit_evidence){.index = index & (HAS_KEY - 1), .weight = weight, .has_key = index & HAS_KEY};
+        if (!out->evidence[i].has_key)
+            continue;
+        out->evidence[i].key = get_hash(&in);
+        out->evidence[i].value = get_u64(&in);
     }
     out->adjust_alert = get_double(&in);
     out->adjust_signal = get_double(&in);

@@ -1,7 +1,8 @@
 // Matching: which routes concern an event, and what evidence it gives each of them.
 //
-// A route is hit when its condition holds and at least one piece of evidence fires.
-// Everything about the event that the gate will need is worked out here, once.
+// A route is hit when its condition holds and at least one piece of evidence fires, or
+// might: evidence with a memory fires in the gate. Everything about the event that the
+// gate will need is worked out here, once.
 #include "sift_internal.h"
 
 static bool holds(const struct event_step *step, const struct expr *condition) {
@@ -24,35 +25,18 @@ static double weigh(const struct event_step *step, const struct expr *weight) {
     return w > 1.0 ? 1.0 : w > 0.0 ? w : 0.0; // a NaN weighs nothing
 }
 
+// Evidence with a memory goes along whenever its condition holds, and so does what others come after: whether it
+// counts, and for whom, is for the gate to say.
 static void collect_evidence(const struct event_step *step, const struct route *route, struct hit *hit) {
     for (size_t i = 0; i < route->n_evidence; i++) {
-        if (!holds(step, route->evidence[i].when))
+        const struct evidence *evidence = &route->evidence[i];
+        if (!holds(step, evidence->when))
             continue;
-        double weight = weigh(step, route->evidence[i].weight);
-        if (weight > 0.0)
-            hit->evidence[hit->n_evidence++] = (struct hit_evidence){.index = (uint8_t)i, .weight = weight};
+        struct hit_evidence found = {.index = (uint8_t)i, .weight = weigh(step, evidence->weight)};
+        bool is_wanted = found.weight > 0.0 || evidence->trace_ms > 0;
+        if (is_wanted && find_memory(step, &evidence->memory, &found))
+            hit->evidence[hit->n_evidence++] = found;
     }
-}
-
-// The key's values with their types: the text "1" and the number 1 are different keys, absent is a key of its own.
-static struct hash128 dedup_key(const struct event_step *step, const struct route *route) {
-    struct hash_parts parts = {.len = 0};
-    hash_parts_str(&parts, route->name);
-    struct buf text;
-    buf_init(&text, 4096);
-    for (size_t i = 0; i < route->n_dedup_key; i++) {
-        struct value v = expr_eval(route->dedup_key[i], step->slots, step->scratch, EXPR_FUEL_DEFAULT);
-        buf_clear(&text);
-        if (v.type == VALUE_STRING)
-            json_write_string(&text, v.string);
-        else
-            json_write_value(&text, &v);
-        struct hash128 part = hash128_bytes(text.ptr, text.len);
-        hash_parts_int(&parts, (int64_t)part.hi);
-        hash_parts_int(&parts, (int64_t)part.lo);
-    }
-    buf_free(&text);
-    return hash_parts_end(&parts);
 }
 
 static struct str cut_text(struct str text, size_t max) {
@@ -124,7 +108,8 @@ size_t match_routes(const struct event_step *step, struct candidate_writer *writ
         if (!match_route(step, index, &hit))
             continue;
         candidate_add_hit(writer, &hit);
-        *wants_signal |= step->policy->routes[index].has_signal;
+        const struct route *route = &step->policy->routes[index];
+        *wants_signal |= route->has_signal && hit_is_certain(route, &hit);
         n++;
     }
     return n;

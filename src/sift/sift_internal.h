@@ -14,8 +14,12 @@ struct event_step {
 
 // map.c: raw slots -> event.* slots.
 void apply_map(const struct event_step *step);
-// match.c: slots -> hits, written to `writer`; says whether some route with a signal was hit. Returns the number of
-// hits.
+// key.c: what makes two events the same, and what evidence counts.
+struct hash128 dedup_key(const struct event_step *step, const struct route *route);
+// Fills the key and the value of evidence that needs them. False: the event lacks one, so it does not count.
+bool find_memory(const struct event_step *step, const struct memory *memory, struct hit_evidence *found);
+// match.c: slots -> hits, written to `writer`; says whether some route with a signal was hit for certain (what
+// hangs on the gate's memory may come to nothing). Returns the number of hits.
 size_t match_routes(const struct event_step *step, struct candidate_writer *writer, bool *wants_signal);
 
 // The step of somebody who looks on; slots are not written through it.

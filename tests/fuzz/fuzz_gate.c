@@ -24,6 +24,8 @@ static const struct gate_bounds bounds = {
     .evidence_keys = 20,
     .bucket_keys = 20,
     .seen_keys = 20,
+    .window_keys = 20,
+    .known_keys = 20,
     .held_max = 20,
     .held_max_bytes = 20 * BLOCK_BYTES,
 };

@@ -123,6 +123,21 @@ static inline void add_evidence(struct route *route, const char *name, enum boun
     route->evidence[route->n_evidence++] = (struct evidence){.name = str_of(name), .boundary = boundary};
 }
 
+static inline struct memory *add_memory(struct route *route, const char *name, enum memory_kind kind, int64_t at_least,
+                                        int64_t within_ms) {
+    add_evidence(route, name, BOUNDARY_NONE);
+    struct memory *memory = &route->evidence[route->n_evidence - 1].memory;
+    *memory = (struct memory){.kind = kind, .at_least = at_least, .within_ms = within_ms};
+    return memory;
+}
+
+// The last evidence of `route` comes after that one.
+static inline void add_after(struct route *route, const char *name, struct evidence *target, int64_t within_ms) {
+    struct memory *memory = add_memory(route, name, MEMORY_AFTER, 0, within_ms);
+    memory->trace = target->trace = hash128_bytes(target->name.ptr, target->name.len);
+    target->trace_ms = target->trace_ms > within_ms ? target->trace_ms : within_ms;
+}
+
 static inline struct limit *add_limit(struct test_policy *made, const char *name, unsigned per, int64_t count,
                                       int64_t per_ms, int64_t burst) {
     struct limit *limit = &made->limits[made->policy.n_limits++];
@@ -216,6 +231,8 @@ static const struct gate_bounds small_bounds = {
     .evidence_keys = 1000,
     .bucket_keys = 1000,
     .seen_keys = 1000,
+    .window_keys = 1000,
+    .known_keys = 1000,
     .held_max = 1000,
     .held_max_bytes = 4 * 1024 * 1024,
 };
@@ -274,6 +291,8 @@ struct event {
     uint16_t route;
     double weights[8]; // negative: the evidence did not fire
     size_t n_weights;
+    uint64_t value;  // what distinct and first_seen compare
+    const char *per; // what counts are kept apart by; NULL: the subject
     double adjust_alert, adjust_signal;
     int64_t offset; // 0: the next
     uint32_t index;
@@ -319,9 +338,18 @@ static inline void write_event(struct fixture *f, const struct event *e) {
         .title = STR("a title"),
         .reason = STR("a reason"),
     };
-    for (size_t i = 0; i < e->n_weights; i++)
-        if (e->weights[i] >= 0)
-            hit.evidence[hit.n_evidence++] = (struct hit_evidence){.index = (uint8_t)i, .weight = e->weights[i]};
+    for (size_t i = 0; i < e->n_weights; i++) {
+        if (e->weights[i] < 0)
+            continue;
+        struct hit_evidence *found = &hit.evidence[hit.n_evidence++];
+        *found = (struct hit_evidence){.index = (uint8_t)i, .weight = e->weights[i], .value = e->value};
+        struct hash_parts per = {.len = 0};
+        hash_parts_int(&per, e->route);
+        hash_parts_int(&per, (int64_t)i);
+        hash_parts_str(&per, str_of(e->per ? e->per : subject ? subject : ""));
+        found->has_key = i < route->n_evidence && route->evidence[i].memory.kind != MEMORY_NONE;
+        found->key = hash_parts_end(&per);
+    }
     buf_clear(&f->record);
     struct candidate_writer writer;
     candidate_begin(&writer, &f->record, &candidate);

@@ -28,6 +28,10 @@ static inline struct test_policy *scenario_policy(unsigned variant) {
     made->routes[2].confidence_within_ms = MINUTE;
     made->routes[3].mode = MODE_ALERT;
     made->routes[3].allow_unowned = true;
+    add_memory(&made->routes[0], "often", MEMORY_COUNT, 3, 20 * SECOND);
+    add_memory(&made->routes[1], "many", MEMORY_DISTINCT, 3, 30 * SECOND);
+    add_memory(&made->routes[2], "new", MEMORY_FIRST_SEEN, 0, 10 * MINUTE)->learn_ms = 20 * SECOND;
+    add_after(&made->routes[3], "next", &made->routes[0].evidence[0], 3 * MINUTE);
     add_limit(made, "subject", 1u << LIMIT_SUBJECT, 1, 20 * SECOND, 2);
     if (variant % 3 != 2)
         add_limit(made, "tenant", 1u << LIMIT_TENANT | 1u << LIMIT_ACTION, 20, MINUTE, 5);
@@ -56,6 +60,7 @@ static inline void scenario_step(struct fixture *f, uint64_t *seed, int64_t *at_
         tick(f, *at_ms);
         return;
     }
+    uint64_t more = *seed >> 8; // for evidence with a memory
     struct event event = {
         .at_ms = *at_ms,
         .subject = subjects[random_below(seed, COUNT_OF(subjects))],
@@ -66,8 +71,11 @@ static inline void scenario_step(struct fixture *f, uint64_t *seed, int64_t *at_
         .protected = random_below(seed, 20) == 0,
         .unordered = random_below(seed, 3) == 0,
         .route = (uint16_t)random_below(seed, 4),
-        .weights = {(double)random_below(seed, 100) / 100, (double)random_below(seed, 120) / 100 - 0.2},
-        .n_weights = 2,
+        .weights = {(double)random_below(seed, 100) / 100, (double)random_below(seed, 120) / 100 - 0.2,
+                    more % 2 ? 0.1 : -1},
+        .n_weights = 3,
+        .value = more / 2 % 6,
+        .per = more / 16 % 4 ? "all of them" : NULL,
     };
     if (what < 12) // one that was there before, or is new where none was expected
         event.offset = (f->offset > 200 ? f->offset - 200 : 1) + (int64_t)random_below(seed, 202);

@@ -17,6 +17,8 @@ static const struct gate_bounds tight_bounds = {
     .evidence_keys = 10,
     .bucket_keys = 12,
     .seen_keys = 20,
+    .window_keys = 20,
+    .known_keys = 4,
     .held_max = 12,
     .held_max_bytes = 12 * BLOCK_BYTES,
 };
@@ -84,7 +86,18 @@ static void check_saved_at_every_record(const struct gate_bounds *bounds) {
         world_step(&again);
     }
     assert_true(gate_get_counts(on.f.gate)->released > 5);
-    assert_int_equal(gate_get_counts(on.f.gate)->forgotten > 0, bounds == &tight_bounds);
+    bool is_tight = bounds == &tight_bounds;
+    assert_int_equal(gate_get_counts(on.f.gate)->forgotten > 0, is_tight);
+    assert_int_equal(gate_get_counts(on.f.gate)->forgotten_windows > 0, is_tight);
+    assert_int_equal(gate_get_counts(on.f.gate)->forgotten_known > 0, is_tight);
+    static const char *const with_memory[] = {"often=", "many=", "new=", "next="};
+    for (size_t i = 0; i < COUNT_OF(with_memory); i++) {
+        bool fired = false;
+        for (size_t s = 0; s < on.f.n_said && !fired; s++)
+            fired = strstr(on.f.said[s].evidence, with_memory[i]);
+        if (!fired && !is_tight)
+            fail_msg("%s never fired", with_memory[i]);
+    }
     assert_true(str_eq(buf_view(&on.f.transcript), buf_view(&again.f.transcript)));
     buf_free(&saved);
     buf_free(&once_more);
@@ -114,7 +127,7 @@ static void test_other_bounds(void **state) {
     struct test_policy *one = scenario_policy(1), *two = scenario_policy(0);
     struct world on, again;
     struct buf saved;
-    struct gate_bounds larger = {5000, 3000, 2000, 4000, 2000, 8 * 1024 * 1024};
+    struct gate_bounds larger = {5000, 3000, 2000, 4000, 5000, 5000, 2000, 8 * 1024 * 1024};
     buf_init(&saved, (size_t)1 << 24);
     world_open(&on, 21, one, two);
     world_open(&again, 21, one, two);
@@ -129,11 +142,13 @@ static void test_other_bounds(void **state) {
     assert_true(str_eq(buf_view(&on.f.transcript), buf_view(&again.f.transcript)));
     fixture_close(&again.f);
 
-    struct gate_bounds smaller[] = {small_bounds, small_bounds, small_bounds, small_bounds};
+    struct gate_bounds smaller[] = {small_bounds, small_bounds, small_bounds, small_bounds, small_bounds, small_bounds};
     smaller[0].dedup_keys = 1;
     smaller[1].seen_keys = 1;
     smaller[2].held_max = 1;
     smaller[3].held_max_bytes = BLOCK_BYTES;
+    smaller[4].window_keys = 1;
+    smaller[5].known_keys = 1;
     buf_clear(&saved);
     while (gate_get_counts(on.f.gate)->held_now < 3)
         world_step(&on);
@@ -182,9 +197,9 @@ static void test_what_is_refused(void **state) {
     assert_false(loads(buf_view(&saved), one, &status));
     assert_int_equal(status.code, STATUS_CORRUPT);
     saved.len--;
-    saved.ptr[8] = 2; // the version
+    saved.ptr[8] = 9; // the version
     assert_false(loads(buf_view(&saved), one, &status));
-    assert_non_null(strstr(status.text, "version 2"));
+    assert_non_null(strstr(status.text, "version 9"));
     assert_false(loads(STR(""), one, &status));
     buf_free(&saved);
     fixture_close(&world.f);

@@ -37,7 +37,8 @@ static struct candidate sample(struct arena *arena) {
 static const struct hit hits[] = {
     {.route = 65535,
      .n_evidence = 2,
-     .evidence = {{0, 0.5}, {31, 1.0}},
+     .evidence = {{.index = 0, .weight = 0.5},
+                  {.index = 31, .weight = 1.0, .has_key = true, .key = {5, 6}, .value = 7}},
      .adjust_alert = -0.1,
      .adjust_signal = 0.2,
      .dedup_key = {1, 2},
@@ -86,9 +87,11 @@ static void reads_what_was_written(void **state) {
         assert_true(candidate_next_hit(&read, &cursor, &hit));
         assert_int_equal(hit.route, hits[i].route);
         assert_int_equal(hit.n_evidence, hits[i].n_evidence);
-        for (size_t e = 0; e < hit.n_evidence; e++)
-            assert_true(hit.evidence[e].index == hits[i].evidence[e].index &&
-                        hit.evidence[e].weight == hits[i].evidence[e].weight);
+        for (size_t e = 0; e < hit.n_evidence; e++) {
+            const struct hit_evidence *got = &hit.evidence[e], *put = &hits[i].evidence[e];
+            assert_true(got->index == put->index && got->weight == put->weight && got->has_key == put->has_key);
+            assert_true(hash128_eq(got->key, put->key) && got->value == put->value);
+        }
         assert_true(hash128_eq(hit.dedup_key, hits[i].dedup_key) && str_eq(hit.severity, hits[i].severity) &&
                     str_eq(hit.title, hits[i].title));
     }
