@@ -90,7 +90,8 @@ void check_memory(struct compile *c, const struct doc_node *evidence) {
         .text = "what is counted apart, within the tenant; left out: the subject with all its aliases" \
     }
 
-static const struct key count_keys[] = {AT_LEAST_KEY("from 2 to 1000000; over 64 to within 1/64"), WITHIN_KEY, PER_KEY};
+static const struct key count_keys[] = {AT_LEAST_KEY("from 2 to 1000000; above 64 it may fire 1/64 later"), WITHIN_KEY,
+                                        PER_KEY};
 const struct object count_object = {.name = "count",
                                     .example = "{at_least: 10, within: 5m}",
                                     KEYS(count_keys),
@@ -151,7 +152,7 @@ struct reference {
 };
 
 static struct reference read_reference(const struct compile *c, const struct route_draft *draft, struct str text) {
-    const char *slash = memchr(text.ptr, '/', text.len);
+    const char *slash = text.len > 0 ? memchr(text.ptr, '/', text.len) : NULL;
     if (!slash)
         return (struct reference){.draft = draft, .route = draft->route.name, .name = text};
     struct reference reference = {.route = {text.ptr, (size_t)(slash - text.ptr)}};
@@ -201,7 +202,8 @@ static void check_chain(struct compile *c, const struct route_draft *draft, cons
             return;
         }
         if (steps == CHAIN_MAX) {
-            report_error(c, place, "over %d pieces of evidence come after each other", CHAIN_MAX);
+            report_error(c, place, "what '%.*s' would come after goes round, or is over %d pieces of evidence long",
+                         STR_ARG(evidence->name), CHAIN_MAX);
             return;
         }
     }

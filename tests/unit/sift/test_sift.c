@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -33,6 +34,19 @@ static const char policy_text[] =
     "  - {name: far, when: '!ip_in(event.net.ip, [\"10.0.0.0/8\"])', weight: 0.4}\n"
     "  - {name: scored, weight: event.detector.confidence}\n"
     "alert: {title: '{{event.subject.id}} from {{event.net.ip}} ({{raw.nothing}})'}\n"
+    "---\n"
+    "route: counted\nmode: enforce\nwhen: event.action == \"sign-in\"\nsignal: {action: revoke}\n"
+    "evidence:\n"
+    "  - {name: often, count: {at_least: 3, within: 1m}, weight: 0.5}\n"
+    "  - {name: many, when: event.outcome == \"failure\", distinct: {of: event.subject.id, at_least: 3, within: 1m,\n"
+    "     per: [event.net.ip]}, weight: 0.5}\n"
+    "  - {name: new, first_seen: {of: [raw.place, event.net.ip], remember: 14d}, weight: 0.5}\n"
+    "  - {name: then, after: {evidence: other/reset, within: 1m}, weight: 0.5}\n"
+    "---\n"
+    "route: other\nwhen: event.action == \"reset\"\n"
+    "evidence:\n"
+    "  - {name: reset, weight: 0}\n"
+    "  - {name: nothing, weight: 0}\n"
     "---\n"
     "default_owner: o\n"
     "consumers: [{name: c, accepts: 'true', to: {stdout: {}}}]\n";
@@ -236,6 +250,65 @@ static void enforcing_on_nobody_is_a_dead_letter_too(void **state) {
     assert_int_equal(sift_counts_unreadable(counts), 0);
 }
 
+// The hit of the only record; its evidence by name must be these: "often many".
+static struct hit counted_hit(const struct fixture *f, const char *evidence) {
+    struct candidate c = candidate_at(f, 0);
+    struct hit hit;
+    size_t cursor = 0;
+    char names[64] = "";
+    assert_int_equal(f->out.n, 1);
+    assert_true(candidate_next_hit(&c, &cursor, &hit));
+    for (size_t i = 0; i < hit.n_evidence; i++) {
+        struct str name = f->policy->routes[hit.route].evidence[hit.evidence[i].index].name;
+        size_t len = strlen(names);
+        snprintf(names + len, sizeof names - len, "%s%.*s", i ? " " : "", STR_ARG(name));
+    }
+    assert_string_equal(names, evidence);
+    return hit;
+}
+
+static bool same_key(const struct hit *a, const struct hit *b, size_t i) {
+    return hash128_eq(a->evidence[i].key, b->evidence[i].key);
+}
+
+static void keys_for_what_is_counted(void **state) {
+    struct fixture *f = *state;
+    sift(f, STR("{\"do\":\"sign-in\",\"user\":{\"id\":\"u7\"},\"src.ip\":\"10.0.0.1\",\"err\":\"x\",\"place\":\"a\"}"));
+    struct hit hit = counted_hit(f, "often many new then");
+    assert_true(hit.evidence[0].has_key && hit.evidence[1].has_key && hit.evidence[2].has_key);
+    assert_false(hit.evidence[3].has_key);
+    assert_false(same_key(&hit, &(struct hit){.evidence = {hit.evidence[1]}}, 0));
+    // Another name of the same identity, at another place.
+    sift(f, STR("{\"do\":\"sign-in\",\"user\":{\"id\":\"ann@acme\"},\"src.ip\":\"10.0.0.1\",\"err\":\"x\",\"place\":"
+                "\"b\"}"));
+    struct hit alias = counted_hit(f, "often many new then");
+    assert_true(same_key(&hit, &alias, 0) && same_key(&hit, &alias, 1) && same_key(&hit, &alias, 2));
+    assert_true(hit.evidence[1].value != alias.evidence[1].value);
+    assert_true(hit.evidence[2].value != alias.evidence[2].value);
+    sift(f,
+         STR("{\"do\":\"sign-in\",\"user\":{\"id\":\"ben\"},\"src.ip\":\"10.0.0.2\",\"err\":\"x\",\"place\":\"a\"}"));
+    struct hit other = counted_hit(f, "often many new then");
+    assert_false(same_key(&hit, &other, 0) || same_key(&hit, &other, 1) || same_key(&hit, &other, 2));
+}
+
+static void nothing_is_counted_for_nobody(void **state) {
+    struct fixture *f = *state;
+    sift(f, STR("{\"do\":\"sign-in\",\"user\":{\"id\":\"u7\"},\"err\":\"x\",\"place\":\"a\"}")); // no address
+    counted_hit(f, "often then");
+    // Of nobody only the values can be counted, and whether anything comes of it is not known: no dead letter yet.
+    sift(f, STR("{\"do\":\"sign-in\",\"user\":{\"id\":\"*\"},\"src.ip\":\"10.0.0.1\",\"err\":\"x\",\"place\":\"a\"}"));
+    counted_hit(f, "many");
+    sift(f, STR("{\"do\":\"sign-in\",\"src.ip\":\"10.0.0.1\",\"place\":\"a\"}"));
+    assert_int_equal(f->out.n, 0);
+}
+
+static void what_others_come_after_needs_no_weight(void **state) {
+    struct fixture *f = *state;
+    sift(f, STR("{\"do\":\"reset\",\"user\":{\"id\":\"u7\"}}"));
+    struct hit hit = counted_hit(f, "reset");
+    assert_true(hit.evidence[0].weight == 0.0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(maps_a_message, setup, teardown),
@@ -243,6 +316,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(unwraps_where_it_can, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_with_a_reason, setup, teardown),
         cmocka_unit_test_setup_teardown(few_bytes_do_not_grow_into_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys_for_what_is_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_counted_for_nobody, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_others_come_after_needs_no_weight, setup, teardown),
         cmocka_unit_test_setup_teardown(enforcing_on_nobody_is_a_dead_letter_too, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
