@@ -86,7 +86,7 @@ static void prefetch_memories(const struct gate *gate, const struct decision *de
     for (unsigned i = 0; i < decision->hit.n_evidence; i++) {
         const struct hit_evidence *found = &decision->hit.evidence[i];
         if (found->index < route->n_evidence)
-            memory_prefetch(gate, &route->evidence[found->index], found);
+            memory_prefetch(gate, decision, &route->evidence[found->index], found);
     }
 }
 

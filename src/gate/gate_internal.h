@@ -219,7 +219,8 @@ struct stream *stream_find(const struct gate *gate, struct str consumer);
 void streams_adopt(struct gate *gate);
 
 // memory.c
-void memory_prefetch(const struct gate *gate, const struct evidence *evidence, const struct hit_evidence *found);
+void memory_prefetch(const struct gate *gate, const struct decision *decision, const struct evidence *evidence,
+                     const struct hit_evidence *found); // what will be looked for soon
 // Whether evidence that a hit brings fires, which every call makes the gate remember.
 bool memory_fires(struct gate *gate, const struct decision *decision, const struct evidence *evidence,
                   const struct hit_evidence *found);

@@ -159,11 +159,21 @@ void keep_traces(struct gate *gate) {
 
 // ---- all of them ----------------------------------------------------------------------------
 
-void memory_prefetch(const struct gate *gate, const struct evidence *evidence, const struct hit_evidence *found) {
-    if (evidence->memory.kind == MEMORY_FIRST_SEEN)
+void memory_prefetch(const struct gate *gate, const struct decision *decision, const struct evidence *evidence,
+                     const struct hit_evidence *found) {
+    if (evidence->trace_ms > 0)
+        table_prefetch(&gate->windows, trace_key(decision, evidence->trace));
+    switch (evidence->memory.kind) {
+    case MEMORY_NONE: return;
+    case MEMORY_COUNT:
+    case MEMORY_DISTINCT: table_prefetch(&gate->windows, found->key); return;
+    case MEMORY_FIRST_SEEN:
         table_prefetch(&gate->known, part_key(found->key, found->value, 0));
-    else if (found->has_key)
-        table_prefetch(&gate->windows, found->key);
+        if (evidence->memory.learn_ms > 0)
+            table_prefetch(&gate->known, found->key);
+        return;
+    case MEMORY_AFTER: table_prefetch(&gate->windows, trace_key(decision, evidence->memory.trace)); return;
+    }
 }
 
 bool memory_fires(struct gate *gate, const struct decision *decision, const struct evidence *evidence,

@@ -347,7 +347,8 @@ static inline void write_event(struct fixture *f, const struct event *e) {
         hash_parts_int(&per, e->route);
         hash_parts_int(&per, (int64_t)i);
         hash_parts_str(&per, str_of(e->per ? e->per : subject ? subject : ""));
-        found->has_key = i < route->n_evidence && route->evidence[i].memory.kind != MEMORY_NONE;
+        found->has_key = i < route->n_evidence && route->evidence[i].memory.kind != MEMORY_NONE &&
+                         route->evidence[i].memory.kind != MEMORY_AFTER;
         found->key = hash_parts_end(&per);
     }
     buf_clear(&f->record);
