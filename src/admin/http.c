@@ -83,7 +83,7 @@ static bool parse_listen(const char *listen, struct sockaddr_storage *address, s
 }
 
 static unsigned bound_port(int socket) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
     must(getsockname(socket, (struct sockaddr *)&address, &len) == 0);
     return ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
@@ -92,7 +92,7 @@ static unsigned bound_port(int socket) {
 
 // The socket is ours, so that a taken port is a clear message and not the library's NULL.
 static int open_socket(const char *listen_at, struct status *status) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = 0;
     if (!parse_listen(listen_at, &address, &len, status))
         return -1;

@@ -97,18 +97,17 @@ struct value equal_values(struct run *run, const struct value *a, const struct v
 
 struct value order_values(struct run *run, enum node_op op, const struct value *a, const struct value *b) {
     int order;
+    bool same = a->type == b->type;
     if (is_number(a) && is_number(b))
         order = compare_numbers(a, b);
-    else if (a->type != b->type)
-        return no_overload();
-    else if (a->type == VALUE_STRING || a->type == VALUE_BYTES) {
+    else if (same && (a->type == VALUE_STRING || a->type == VALUE_BYTES)) {
         size_t shorter = a->string.len < b->string.len ? a->string.len : b->string.len;
         if (!run_charge(run, shorter / 64))
             return run_failure(run);
         order = str_cmp(a->string, b->string);
-    } else if (a->type == VALUE_BOOL)
+    } else if (same && a->type == VALUE_BOOL)
         order = (int)a->boolean - (int)b->boolean;
-    else if (a->type == VALUE_TIMESTAMP || a->type == VALUE_DURATION)
+    else if (same && (a->type == VALUE_TIMESTAMP || a->type == VALUE_DURATION))
         order = compare_times(a, b);
     else
         return no_overload();

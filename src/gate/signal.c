@@ -188,7 +188,7 @@ static void divide(struct gate *gate, struct decision *decision, const struct ti
 }
 
 void signal_begin(struct gate *gate, struct decision *decision) {
-    uint16_t consumers[POLICY_MAX_CONSUMERS];
+    uint16_t consumers[POLICY_MAX_CONSUMERS] = {0};
     size_t n = find_consumers(gate, decision, consumers);
     if (n == 0) {
         gate->counts.signal_units++;
@@ -255,7 +255,7 @@ static void send_released(struct gate *gate, uint32_t slot, struct decision *dec
 static bool release(struct gate *gate, uint32_t slot) {
     struct candidate candidate;
     struct decision decision;
-    uint16_t consumers[POLICY_MAX_CONSUMERS];
+    uint16_t consumers[POLICY_MAX_CONSUMERS] = {0};
     struct priority priority = gate->held[slot].priority;
     size_t n = 1;
     open_unit(gate, slot, 0, &candidate, &decision);

@@ -14,7 +14,7 @@
 enum { KEY_ALIASES = IDENTITY_FIELD_COUNT, KEY_COUNT };
 
 static const struct str keys[KEY_COUNT] = {
-#define X(name, path, type, text) [IDENTITY_##name] = {path, sizeof(path) - 1},
+#define X(name, path, type, text) [IDENTITY_##name] = {(path), sizeof(path) - 1},
     IDENTITY_FIELDS(X)
 #undef X
         [KEY_ALIASES] = {"aliases", 7},

@@ -174,7 +174,7 @@ static void adopt_segment(struct journal *journal, const struct segment_reader *
 static bool recover_segment(struct journal *journal, struct segment_reader *reader, uint64_t first_seq,
                             uint64_t end_seq, struct status *status) {
     char path[PATH_MAX];
-    struct segment_header header;
+    struct segment_header header = {0};
     segment_path(journal, first_seq, path);
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) {

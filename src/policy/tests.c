@@ -228,7 +228,9 @@ static void check_event_source(struct compile *c, const struct route_draft *draf
         report_error(c, place_of(draft->file, node), "say from which 'source' the event comes: the route has several");
         return;
     }
-    if (names_find(&c->source_names, event->source, NULL) || !place || c->some_unreadable)
+    // A test's event comes through a map; whether a source with that map is configured is another matter.
+    bool known = names_find(&c->source_names, event->source, NULL) || names_find(&c->map_names, event->source, NULL);
+    if (known || !place || c->some_unreadable)
         return;
     struct str nearest = names_nearest(&c->source_names, event->source);
     did_you_mean(event->source, &nearest, nearest.ptr != NULL, hint);

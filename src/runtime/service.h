@@ -125,7 +125,6 @@ void *run_sift_worker(void *worker); // sift_pool.c
 void *run_log_writer(void *service); // log_writer.c
 void *run_gate(void *service);       // gate_runner.c
 void *run_keeper(void *service);     // keeper.c
-struct watch watch_files(const struct config *config);
 
 // gate_runner.c: before its thread begins.
 // Restores the newest snapshot and replays the journal behind it. False: *status says why the service must not start.

@@ -14,6 +14,7 @@
 #define SNAPSHOT_VERSION 1
 #define SNAPSHOTS_KEPT 2
 #define SNAPSHOTS_LISTED 64
+#define SEQ_DIGITS 20
 #define NAME_FORMAT "%020llu.snapshot"
 
 void snapshot_encode(const struct snapshot *snapshot, struct buf *out) {
@@ -66,13 +67,13 @@ static bool list_snapshots(const char *dir, uint64_t seqs[SNAPSHOTS_LISTED], siz
     if (!folder)
         return status_errno(status, errno, "cannot read %s", dir);
     for (struct dirent *entry; (entry = readdir(folder)) && *n < SNAPSHOTS_LISTED;) {
-        unsigned long long seq;
-        char name[64];
-        if (sscanf(entry->d_name, "%20llu.snapshot", &seq) != 1)
+        struct str name = str_of(entry->d_name), suffix = STR(".snapshot");
+        int64_t seq;
+        if (!str_ends(name, suffix)) // also the half of one, which file_replace left behind
             continue;
-        snprintf(name, sizeof name, NAME_FORMAT, seq);
-        if (strcmp(name, entry->d_name) == 0) // not the half of one: "….snapshot.tmp"
-            seqs[(*n)++] = seq;
+        name.len -= suffix.len;
+        if (name.len == SEQ_DIGITS && str_to_int64(name, &seq) && seq > 0)
+            seqs[(*n)++] = (uint64_t)seq;
     }
     closedir(folder);
     qsort(seqs, *n, sizeof *seqs, descending);
