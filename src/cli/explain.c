@@ -248,6 +248,8 @@ static void tell_evidence(struct buf *out, const struct route *route, const stru
             tell_silent(out, evidence->name, &note->evidence[i]);
             continue;
         }
+        must(decided != NULL); // for it counts
+        double share = decided->confidence > 0 ? adds / decided->confidence : 0;
         bool fresh = note->evidence[i].sifted && counted->weight <= note->evidence[i].weight;
         double adds = counted->weight * (1 - before);
         char boundary[40] = "";
@@ -256,7 +258,7 @@ static void tell_evidence(struct buf *out, const struct route *route, const stru
         before += adds;
         lines_add(out, 6, EVIDENCE_HANG, "%-24.*s %-8s weight %.4g, adds %.4g: %.0f %% of the confidence%s%s",
                   STR_ARG(evidence->name), truth_word(note->evidence[i].because.truth), counted->weight, adds,
-                  100 * adds / decided->confidence, boundary, fresh ? "" : ", remembered");
+                  100 * share, boundary, fresh ? "" : ", remembered");
     }
 }
 
@@ -461,8 +463,9 @@ static void tell_event(struct explainer *explainer, const struct event_note *eve
     char element[40] = "";
     if (event->index > 0)
         snprintf(element, sizeof element, ", element %u", event->index);
-    lines_add(page, 0, 2, "event %llu (%s:%lld%s)", (unsigned long long)(explainer->before + event->index + 1),
-              feed_name(explainer->feed), (long long)feed_line(explainer->feed), element);
+    unsigned long long number = explainer->before + event->index + 1;
+    lines_add(page, 0, 2, "event %llu (%s:%lld%s)", number, feed_name(explainer->feed),
+              (long long)feed_line(explainer->feed), element);
     buf_str(page, buf_view(&event->text));
     for (size_t i = 0; i < event->n_routes; i++) {
         const struct route *route = &explainer->policy->routes[event->routes[i].route];

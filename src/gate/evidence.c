@@ -114,7 +114,7 @@ bool weigh_evidence(struct gate *gate, struct decision *decision) {
         return true;
     }
     double weights[EVIDENCE_MAX] = {0};
-    struct hash128 keys[EVIDENCE_MAX];
+    struct hash128 keys[EVIDENCE_MAX] = {0};
     prefetch_memories(gate, decision);
     if (!find_weights(gate, decision, weights))
         return false;

@@ -21,7 +21,7 @@ static const struct str keys[KEY_COUNT] = {
 };
 
 static const enum value_type types[KEY_COUNT] = {
-#define X(name, path, type, text) [IDENTITY_##name] = type,
+#define X(name, path, type, text) [IDENTITY_##name] = (type),
     IDENTITY_FIELDS(X)
 #undef X
         [KEY_ALIASES] = VALUE_LIST,

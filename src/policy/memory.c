@@ -152,6 +152,7 @@ struct reference {
 };
 
 static struct reference read_reference(const struct compile *c, const struct route_draft *draft, struct str text) {
+    must(draft != NULL); // whose evidence this is
     const char *slash = text.len > 0 ? memchr(text.ptr, '/', text.len) : NULL;
     if (!slash)
         return (struct reference){.draft = draft, .route = draft->route.name, .name = text};
@@ -241,6 +242,7 @@ static void bind_after(struct compile *c, const struct route_draft *draft, size_
         report_target(c, place, &reference);
         return;
     }
+    must(reference.draft != NULL); // where the target was found
     memory->trace = target->trace = trace_of(&reference.draft->route, target);
     if (target->trace_ms < memory->within_ms)
         target->trace_ms = memory->within_ms;
