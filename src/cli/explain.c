@@ -249,9 +249,9 @@ static void tell_evidence(struct buf *out, const struct route *route, const stru
             continue;
         }
         must(decided != NULL); // for it counts
-        double share = decided->confidence > 0 ? adds / decided->confidence : 0;
         bool fresh = note->evidence[i].sifted && counted->weight <= note->evidence[i].weight;
         double adds = counted->weight * (1 - before);
+        double share = decided->confidence > 0 ? adds / decided->confidence : 0;
         char boundary[40] = "";
         if (counted->boundary != BOUNDARY_NONE)
             snprintf(boundary, sizeof boundary, ", crosses %s", boundary_word((unsigned)counted->boundary));
