@@ -5,11 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "options.h"
+#include "feed.h"
 
 #define DEAD_LETTERS_SHOWN 20
 #define RECORD_MAX_BYTES (16 * 1024 * 1024)
-#define MESSAGE_MAX_BYTES (1024 * 1024)
 #define PROGRESS_EVERY_MS 200
 
 // Which (cause, route) pairs came out, to count decisions and not copies for several consumers.
@@ -20,15 +19,13 @@ struct decisions {
 
 struct replay {
     const struct policy *policy;
+    const struct source_binding *binding;
     struct offline *offline;
+    struct feed *feed;
     struct buf record;
     struct decisions alerts, signals;
     uint64_t *by_consumer;
-    uint64_t events, bytes, total_bytes, shown_dead;
-    const char *path;      // being read; "-" for standard input
-    int64_t offset;        // of the event being read: byte of a file, line of standard input
-    FILE *file;            // the same file, to turn bytes into lines for people
-    int64_t counted, line; // lines of it before byte `counted`
+    uint64_t bytes, total_bytes, shown_dead;
     int64_t progress_ms;
     bool progress;
 };
@@ -61,21 +58,10 @@ static uint64_t count_distinct(struct decisions *list) {
     return distinct;
 }
 
-// An event's place is a byte in its file; people want the line.
-static int64_t line_of(struct replay *replay) {
-    if (strcmp(replay->path, "-") == 0)
-        return replay->offset;
-    if (!replay->file && !(replay->file = fopen(replay->path, "re")))
-        return 0;
-    for (int c; replay->counted < replay->offset && (c = getc(replay->file)) != EOF; replay->counted++)
-        replay->line += c == '\n';
-    return replay->line + 1;
-}
-
 static void show_dead_letter(struct replay *replay, const struct dead_letter *letter) {
     if (replay->shown_dead++ < DEAD_LETTERS_SHOWN)
-        fprintf(stderr, "%s:%lld: dead letter: %.*s: %.*s\n", strcmp(replay->path, "-") == 0 ? "stdin" : replay->path,
-                (long long)line_of(replay), STR_ARG(letter->reason), STR_ARG(letter->detail));
+        fprintf(stderr, "%s:%lld: dead letter: %.*s: %.*s\n", feed_name(replay->feed),
+                (long long)feed_line(replay->feed), STR_ARG(letter->reason), STR_ARG(letter->detail));
 }
 
 // What was to be enforced on nobody in particular is counted as dead, although a person is told too.
@@ -112,58 +98,19 @@ static void show_progress(struct replay *replay, bool last) {
     if (last)
         fprintf(stderr, "\r%40s\r", "");
     else if (replay->total_bytes)
-        fprintf(stderr, "\r%llu events, %d %%", (unsigned long long)replay->events, percent > 100 ? 100 : percent);
+        fprintf(stderr, "\r%llu events, %d %%", (unsigned long long)replay->feed->n, percent > 100 ? 100 : percent);
     else
-        fprintf(stderr, "\r%llu events", (unsigned long long)replay->events);
+        fprintf(stderr, "\r%llu events", (unsigned long long)replay->feed->n);
 }
 
-static void replay_batch(struct replay *replay, const struct source_binding *binding, const struct batch *batch) {
-    for (size_t i = 0; i < batch->n; i++) {
-        const struct message *message = &batch->messages[i];
-        replay->offset = message->offset;
-        // Events are counted over all files: that is an event's coordinate in a replay.
-        struct sift_input input = {
-            .at = {.source = binding->name, .offset = (int64_t)++replay->events, .ordered = true},
-            .bytes = message->bytes,
-            .full_bytes = message->full_bytes};
-        offline_message(replay->offline, binding, &input, -1);
-        replay->bytes += message->full_bytes + 1;
-        show_progress(replay, false);
-    }
-}
-
-static bool replay_file(struct replay *replay, const struct source_binding *binding, char *path) {
-    struct source_config config = {
-        .name = (char *)"replay", .kind = SOURCE_FILE, .path = path, .max_message_bytes = MESSAGE_MAX_BYTES};
-    if (strcmp(path, "-") == 0)
-        config.kind = SOURCE_STDIN;
-    struct status status = {0};
-    struct stat info;
-    if (config.kind == SOURCE_FILE && stat(path, &info) != 0) {
-        fprintf(stderr, "penstock replay: cannot read %s: no such file, or no permission\n", path);
-        return false;
-    }
-    replay->path = path;
-    replay->counted = replay->line = 0;
-    struct source *source = source_open(&config, NULL, 0, &status);
-    struct batch batch;
-    batch_init(&batch, 1000, 1024 * 1024);
-    while (source) {
-        batch_clear(&batch);
-        bool more = source_read(source, &batch, 1000, &status);
-        replay_batch(replay, binding, &batch);
-        if (!more)
-            break;
-    }
-    bool ok = source && status.code == STATUS_CLOSED;
-    if (!ok)
-        fprintf(stderr, "penstock replay: %s: %s\n", path, status.text);
-    if (replay->file)
-        fclose(replay->file);
-    replay->file = NULL;
-    batch_free(&batch);
-    source_close(source);
-    return ok;
+static bool replay_message(void *ctx, struct feed *feed) {
+    struct replay *replay = ctx;
+    struct sift_input input = feed_input(feed, replay->binding);
+    replay->feed = feed;
+    offline_message(replay->offline, replay->binding, &input, -1);
+    replay->bytes += input.full_bytes + 1;
+    show_progress(replay, false);
+    return true;
 }
 
 static void show_summary(struct replay *replay) {
@@ -189,35 +136,16 @@ static void show_summary(struct replay *replay) {
                 (unsigned long long)sift->failed_conditions);
 }
 
-static int replay_all(struct replay *replay, const struct source_binding *binding, int n_files, char **files) {
-    static char standard_input[] = "-";
-    char *only[] = {standard_input};
-    bool ok = true;
-    if (n_files == 0) {
-        files = only;
-        n_files = 1;
-    }
+static int replay_all(struct replay *replay, int n_files, char **files) {
     for (int i = 0; i < n_files; i++) {
         struct stat info;
         if (stat(files[i], &info) == 0)
             replay->total_bytes += (uint64_t)info.st_size;
     }
-    for (int i = 0; ok && i < n_files; i++)
-        ok = replay_file(replay, binding, files[i]);
+    bool ok = feed_files(&verb_replay, n_files, files, replay_message, replay);
     show_progress(replay, true);
     show_summary(replay);
     return ok && replay->shown_dead == 0 && fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
-}
-
-static int unknown_source(const struct policy *policy, const char *name) {
-    struct str names[64];
-    size_t n = 0;
-    for (; n < policy->n_sources && n < COUNT_OF(names); n++)
-        names[n] = policy->sources[n].name;
-    struct str near = str_nearest(str_of(name), names, n);
-    if (near.ptr)
-        return usage_error(&verb_replay, "no map is named '%s'; did you mean '%.*s'?", name, STR_ARG(near));
-    return usage_error(&verb_replay, "no map is named '%s'; --source names the map that reads the events", name);
 }
 
 static int run(int argc, char **argv) {
@@ -230,17 +158,18 @@ static int run(int argc, char **argv) {
     logline_setup(LOGLINE_LOGFMT, LOGLINE_WARN);
     struct policy *policy = load_routes(routes, NULL, 0, false, NULL);
     struct inventory *inventory = policy ? load_inventory_or_empty(inventory_path) : NULL;
-    const struct source_binding *binding = policy ? policy_find_source(policy, str_of(source)) : NULL;
-    code = EXIT_FAILED;
-    if (inventory && !binding) {
-        code = unknown_source(policy, source);
-    } else if (inventory) {
-        struct replay replay = {.policy = policy,
-                                .by_consumer = must_alloc((policy->n_consumers + 1) * sizeof *replay.by_consumer),
-                                .progress = isatty(STDERR_FILENO) == 1};
+    const struct source_binding *binding = inventory ? find_binding(&verb_replay, policy, source) : NULL;
+    code = inventory ? EXIT_USAGE : EXIT_FAILED;
+    if (binding) {
+        struct replay replay = {
+            .policy = policy,
+            .binding = binding,
+            .by_consumer = must_alloc((policy->n_consumers + 1) * sizeof *replay.by_consumer),
+            .progress = isatty(STDERR_FILENO) == 1,
+        };
         buf_init(&replay.record, RECORD_MAX_BYTES);
         replay.offline = offline_new(policy, inventory, show_output, &replay);
-        code = replay_all(&replay, binding, argc - 1, argv + 1);
+        code = replay_all(&replay, argc - 1, argv + 1);
         offline_free(replay.offline);
         buf_free(&replay.record);
         free(replay.by_consumer);
