@@ -40,6 +40,7 @@ _Static_assert(sizeof(struct entry) == 32, "gate.h promises entries of 32 bytes"
 struct table {
     struct entry *entries;
     uint64_t n_buckets;
+    bool touched; // something was ever put into it; else it need not be looked through, nor its memory be touched
 };
 size_t table_bytes(size_t keys);
 void table_open(struct table *table, void *memory, size_t keys);

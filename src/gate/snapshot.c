@@ -185,7 +185,7 @@ static bool load_places(struct loading *load) {
 static void save_table(const struct gate *gate, const struct table *table, struct buf *out) {
     uint64_t n_slots = table_slots(table);
     put_u64(out, n_slots);
-    for (uint64_t slot = 0; slot < n_slots; slot++) {
+    for (uint64_t slot = 0; table->touched && slot < n_slots; slot++) {
         const struct entry *entry = &table->entries[slot];
         if (entry->expires_ms <= gate->now_ms)
             continue;
@@ -202,6 +202,7 @@ static struct entry *place_entry(struct gate *gate, struct table *table, uint64_
                                  struct hash128 key) {
     if (n_slots != table_slots(table))
         return table_add(table, key, gate->now_ms, false, NULL);
+    table->touched = true;
     return &table->entries[slot];
 }
 

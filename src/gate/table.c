@@ -92,6 +92,7 @@ static struct entry *first_to_expire(struct entry *bucket) {
 struct entry *table_add(struct table *table, struct hash128 key, int64_t now_ms, bool evict, uint64_t *forgotten) {
     struct entry *one = bucket_at(table, key.hi), *two = bucket_at(table, key.lo);
     unsigned free_one, free_two;
+    table->touched = true;
     struct entry *in_one = first_free(one, now_ms, &free_one), *in_two = first_free(two, now_ms, &free_two);
     struct entry *slot = free_two > free_one ? in_two : in_one;
     if (!slot)
