@@ -90,6 +90,21 @@ static void assert_stream_is(uint64_t from, uint64_t to) {
         assert_int_equal(numbers[i], from + i);
 }
 
+// All in order; only what the server had acknowledged and not yet written when it was killed may be gone: 2.9 answers
+// from memory and flushes a moment later, so `lost_from`..`lost_to` is its to lose and not the sink's.
+static void assert_stream_is_but(uint64_t from, uint64_t to, uint64_t lost_from, uint64_t lost_to) {
+    static uint64_t numbers[20000];
+    size_t n = read_stream(numbers, COUNT_OF(numbers));
+    uint64_t next = from;
+    for (size_t i = 0; i < n; i++) {
+        while (next < numbers[i] && next >= lost_from && next <= lost_to)
+            next++;
+        assert_int_equal(numbers[i], next);
+        next++;
+    }
+    assert_int_equal(next, to + 1);
+}
+
 static struct sink *open_sink(size_t in_flight) {
     struct sink_config config = {
         .name = (char *)(uintptr_t) "out",
@@ -157,11 +172,13 @@ static void test_server_killed_in_flight(void **state) {
     struct sink *sink = open_sink(512);
     struct sending sending = {.sink = sink};
     send_up_to(&sending, 2000, 20000);
+    clock_sleep_ms(500); // the server has written these
     for (uint64_t seq = 2001; seq <= 2300; seq++)
         assert_int_equal(send_one(&sending, seq), SINK_SENT);
     live_nats_kill(&server);
     send_up_to(&sending, 3000, 1500); // nobody there
     assert_true(sending.acked < 3000);
+    uint64_t acked_at_kill = sending.acked;
     struct sink_stats stats;
     sink_get_stats(sink, &stats);
     assert_false(stats.ready);
@@ -173,7 +190,7 @@ static void test_server_killed_in_flight(void **state) {
     assert_true(stats.ready);
     assert_true(stats.reconnects >= 1);
     sink_close(sink, 1000);
-    assert_stream_is(1, 4000);
+    assert_stream_is_but(1, 4000, 2001, acked_at_kill);
 }
 
 static void test_no_stream_yet(void **state) {
