@@ -509,7 +509,7 @@ static bool explain_message(void *ctx, struct feed *feed) {
     explainer->n_events = 0;
     explainer->before += explainer->in_message;
     must(!explainer->page.overflow);
-    fwrite(explainer->page.ptr, 1, explainer->page.len, stdout);
+    print_text(buf_view(&explainer->page), stdout);
     buf_clear(&explainer->page);
     arena_reset(explainer->arena);
     return explainer->wanted == 0 || explainer->before < explainer->wanted;

@@ -3,6 +3,11 @@
 
 #include <stdio.h>
 
+void print_text(struct str text, FILE *to) {
+    if (text.len > 0)
+        fwrite(text.ptr, 1, text.len, to);
+}
+
 int usage_error(const struct verb *verb, const char *format, ...) {
     va_list args;
     va_start(args, format);
@@ -71,8 +76,7 @@ void print_findings_to(const struct findings *findings, bool warnings_too) {
     buf_init(&text, 4 * 1024 * 1024);
     if (warnings_too || findings->n_errors > 0)
         findings_write(findings, &text);
-    if (text.len > 0)
-        fwrite(text.ptr, 1, text.len, stderr);
+    print_text(buf_view(&text), stderr);
     if (findings->n_errors > findings->n)
         fprintf(stderr, "… and more errors: %zu in all\n", findings->n_errors);
     buf_free(&text);

@@ -2,6 +2,8 @@
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
+#include <stdio.h>
+
 #include "penstock/cli.h"
 
 struct option {
@@ -13,6 +15,7 @@ struct option {
 // was answered on stdout), *exit_code is the answer.
 bool options_read(const struct verb *verb, const struct option *options, size_t n_options, int *argc, char **argv,
                   int *exit_code);
+void print_text(struct str text, FILE *to); // also an empty one, which fwrite does not take as NULL
 int usage_error(const struct verb *verb, const char *format, ...) PENSTOCK_PRINTF(2, 3);
 
 // The compiled routes of a folder; findings and other errors go to `errors_to` (a FILE *). NULL: there were errors.

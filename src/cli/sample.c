@@ -322,7 +322,7 @@ static uint64_t show_all(struct sample *sample) {
     show_unfit(sample, &out);
     show_tables(sample, &out);
     show_routes(sample, &out);
-    fwrite(out.ptr, 1, out.len, stdout);
+    print_text(buf_view(&out), stdout);
     buf_free(&out);
     return unreadable;
 }
