@@ -18,8 +18,8 @@
 
 #define REQUEST_MESSAGES 1000
 #define REQUEST_BYTES (32 << 20)
-#define REQUEST_EXPIRES_MS 30000
-#define HEARTBEAT_MS 5000
+#define REQUEST_EXPIRES_MS 5000 // short: should a server lose track of a request, the next one is soon there
+#define HEARTBEAT_MS 2000
 #define SETUP_EVERY_MS 1000 // between attempts to find stream and consumer
 #define API_WAIT_MS 2000
 #define FLUSH_MS 2000

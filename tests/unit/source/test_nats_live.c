@@ -99,9 +99,10 @@ static void read_some(struct source *source, struct seen *seen, size_t per_batch
     struct batch batch;
     struct status status = {0};
     int64_t until_ms = clock_monotonic_ms() + for_ms;
-    batch_init(&batch, per_batch, 1 << 20);
     size_t before = seen->distinct;
     while (seen->distinct - before < want && clock_monotonic_ms() < until_ms) {
+        size_t left = want - (seen->distinct - before); // never more than wanted: what is read may be committed
+        batch_init(&batch, left < per_batch ? left : per_batch, 1 << 20);
         assert_true(source_read(source, &batch, 200, &status));
         for (size_t i = 0; i < batch.n; i++) {
             const struct message *message = &batch.messages[i];
@@ -116,8 +117,8 @@ static void read_some(struct source *source, struct seen *seen, size_t per_batch
         }
         if (commit && batch.n > 0)
             source_commit(source, &batch);
+        batch_free(&batch);
     }
-    batch_free(&batch);
 }
 
 static void assert_once_each(const struct seen *seen, int from, int to) {
