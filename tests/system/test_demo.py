@@ -10,7 +10,8 @@ from harness import Case
 
 class Demo(Case):
     def test_the_recorded_attack_is_seen_and_shown(self):
-        done = subprocess.run([harness.ROOT / "tests/system/demo.py", "--penstock", harness.BINARY, "--once"], text=True,
+        done = subprocess.run([harness.ROOT / "tests/system/demo.py", "--penstock", harness.BINARY, "--once"],
+                              text=True,
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=60 * harness.PATIENCE,
                               env={**os.environ, "TMPDIR": str(self.folder)})
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

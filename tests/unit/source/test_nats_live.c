@@ -58,15 +58,8 @@ static void publish(const char *subject, int from, int to) {
     for (int i = from; i <= to; i++) {
         char body[64];
         int len = snprintf(body, sizeof body, "{\"n\":%d}", i);
-        if (i % 64 == 0 || i == to)
-            assert_int_equal(js_Publish(NULL, side.js, subject, body, len, NULL, NULL), NATS_OK);
-        else
-            assert_int_equal(js_PublishAsync(side.js, subject, body, len, NULL), NATS_OK);
+        assert_int_equal(js_Publish(NULL, side.js, subject, body, len, NULL, NULL), NATS_OK); // one by one: in order
     }
-    jsPubOptions options;
-    jsPubOptions_Init(&options);
-    options.MaxWait = 5000;
-    assert_int_equal(js_PublishAsyncComplete(side.js, &options), NATS_OK);
     side_close(&side);
 }
 
