@@ -32,7 +32,7 @@ struct nats_sink {
     struct nats_link *link;
     char *subject;
     natsConnection *connection;
-    natsSubscription *replies;
+    natsSubscription *replies, *retired;
     natsInbox *inbox;
     uint64_t epoch; // of the link, as last seen
     bool stream_known;
@@ -43,8 +43,14 @@ struct nats_sink {
 
 // ---- connection ------------------------------------------------------------------------
 
+// Libraries before 3.6.1 crash when a subscription is freed while their reader still hands it a message (nats.c#637).
+// So it is only unsubscribed here and freed much later: when the next one is retired, or after the connection is gone.
 static void close_inbox(struct nats_sink *nats) {
-    natsSubscription_Destroy(nats->replies);
+    if (nats->replies) {
+        natsSubscription_Unsubscribe(nats->replies);
+        natsSubscription_Destroy(nats->retired);
+        nats->retired = nats->replies;
+    }
     natsInbox_Destroy(nats->inbox);
     nats->replies = NULL;
     nats->inbox = NULL;
@@ -275,6 +281,7 @@ static bool nats_close(void *state, int timeout_ms) {
             break;
     close_inbox(nats);
     bool gone = nats_link_close(nats->link);
+    natsSubscription_Destroy(nats->retired);
     window_free(&nats->window);
     free(nats->sent_ms);
     free(nats->subject);

@@ -40,7 +40,7 @@ struct nats_source {
 
     pthread_mutex_t mutex;
     natsConnection *connection; // set under the mutex
-    natsSubscription *subscription;
+    natsSubscription *subscription, *retired;
     natsInbox *inbox;
     uint64_t epoch;      // of the link, as last seen
     bool consumer_known; // checked or made on this connection
@@ -125,10 +125,20 @@ static void report_setup(struct nats_source *nats, natsStatus result, jsErrCode 
                          natsStatus_GetText(result), (int)error);
 }
 
-static void let_go(struct nats_source *nats) {
-    natsSubscription_Destroy(nats->subscription);
-    natsInbox_Destroy(nats->inbox);
+// Libraries before 3.6.1 crash when a subscription is freed while their reader still hands it a message (nats.c#637).
+// So it is only unsubscribed here and freed much later: when the next one is retired, or after the connection is gone.
+static void retire_subscription(struct nats_source *nats) {
+    if (!nats->subscription)
+        return;
+    natsSubscription_Unsubscribe(nats->subscription);
+    natsSubscription_Destroy(nats->retired);
+    nats->retired = nats->subscription;
     nats->subscription = NULL;
+}
+
+static void let_go(struct nats_source *nats) {
+    retire_subscription(nats);
+    natsInbox_Destroy(nats->inbox);
     nats->inbox = NULL;
     nats->outstanding = 0;
     nats->consumer_known = false;
@@ -442,8 +452,7 @@ static void give_back(struct nats_source *nats) {
     for (; at_hand > 0; at_hand--)
         if (natsSubscription_NextMsg(&messages[n], nats->subscription, 1) == NATS_OK)
             n++;
-    natsSubscription_Destroy(nats->subscription);
-    nats->subscription = NULL;
+    retire_subscription(nats);
     bool up = nats->connection && nats_link_is_up(nats->link) &&
               natsConnection_FlushTimeout(nats->connection, FLUSH_MS) == NATS_OK;
     for (size_t i = 0; i < n; i++) {
@@ -462,6 +471,7 @@ static bool nats_close(void *state) {
     give_back(nats);
     let_go(nats);
     bool gone = nats_link_close(nats->link);
+    natsSubscription_Destroy(nats->retired);
     pthread_mutex_destroy(&nats->mutex);
     free(nats->stream);
     free(nats->durable);
